@@ -45,6 +45,12 @@ function chapters(order) {
       ["office-activity", "/office/activity", "Activity"],
       ["office-people", "/office/people", "People"],
     ],
+    "The lab": [
+      ["lab", "/lab", "The live map"],
+      ["lab-business", "/lab?sheet=business", "The live map of the event-driven architecture"],
+      ["lab-split", "/lab/split", "The split view"],
+      ["lab-recording", "/lab/recording", "The recordings"],
+    ],
     "The log": [
       ["streams", "/streams", "The streams and their verification"],
       ["stream", `/streams/order-${order}`, "The events of a stream"],
@@ -53,7 +59,7 @@ function chapters(order) {
 }
 
 /** The pages that are taken in the light theme as well. */
-const LIGHT = ["landing", "catalogue", "order", "office-sales"];
+const LIGHT = ["landing", "catalogue", "order", "office-sales", "lab"];
 
 /** The languages of the pictures of the landing page and of the sheets. */
 const LANGUAGES = ["en", "de", "ar", "hi", "ja"];

@@ -7,11 +7,14 @@
 pub(crate) const SHOP: &str = "shop";
 /// What the islands of the back office and of the log show: loaded by their pages in addition.
 pub(crate) const OFFICE: &str = "office";
+/// What the islands of the lab show: loaded by its pages in addition to the shop's, and not with the back
+/// office's.
+pub(crate) const LAB: &str = "lab";
 /// What only the server writes into pages.
 pub(crate) const PAGE: &str = "page";
 
 /// The areas in the order of their texts, each with its groups.
-pub(crate) const AREAS: [(&str, &[&str]); 3] = [
+pub(crate) const AREAS: [(&str, &[&str]); 4] = [
     (
         SHOP,
         &[
@@ -37,12 +40,14 @@ pub(crate) const AREAS: [(&str, &[&str]); 3] = [
         ],
     ),
     (OFFICE, &["office", "verify"]),
+    (LAB, &["lab"]),
     (
         PAGE,
         &[
             "account",
             "infographic",
             "join",
+            "lab_page",
             "landing",
             "languages",
             "mailbox",

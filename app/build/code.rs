@@ -1,9 +1,10 @@
 //! The generated code: a module for each group with a function for each text, and the files of the texts,
 //! which the server reads when it starts and sends to browsers.
 //!
-//! A file is a JSON array: a fingerprint, and then the texts of one area in the order of their keys. A
-//! function knows the place of its text. The fingerprint stands for the keys and their arguments: a client
-//! refuses a file that was made from others.
+//! A file is a JSON array: a fingerprint, the place of the area's first text among all texts, and then the
+//! texts of the area in the order of their keys. A function knows the place of its text, in whichever areas a
+//! page loads. The fingerprint stands for the keys and their arguments: a client refuses a file that was made
+//! from others.
 
 use std::fmt::Write as _;
 
@@ -80,7 +81,8 @@ fn fingerprint(texts: &[(&'static str, &Key, &Text)]) -> String {
 /// The files of one language, which has every text.
 pub(crate) fn files(language: &str, texts: &Texts, english: &[(&'static str, &Key, &Text)]) -> Vec<TextFile> {
     let file = |area: &'static str| {
-        let mut values = vec![json!(fingerprint(english))];
+        let place = english.iter().take_while(|(of, ..)| *of != area).count();
+        let mut values = vec![json!(fingerprint(english)), json!(place)];
         for (_, key, source) in english.iter().filter(|(of, ..)| *of == area) {
             let arguments = source.arguments().unwrap_or_default();
             values.push(match texts.0.get(*key) {
@@ -243,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_the_fingerprint_and_the_texts_with_numbered_arguments() {
+    fn a_file_has_the_fingerprint_its_place_and_the_texts_with_numbered_arguments() {
         let english = Texts::parse(ENGLISH).unwrap();
         let order = in_order(&english);
         let german = ENGLISH.replace("{{ name }} from {{ start }}", "von {{ start }}: {{ name }}");
@@ -252,11 +254,11 @@ mod tests {
         let print = fingerprint(&order);
         assert_eq!(
             files[0].json,
-            format!(r#"["{print}","von {{1}}: {{0}}","sold out"]"#)
+            format!(r#"["{print}",0,"von {{1}}: {{0}}","sold out"]"#)
         );
         assert_eq!(
             files[1].json,
-            format!(r#"["{print}",{{"one":"{{0}} in {{1}}","other":"{{0}} in {{1}}"}}]"#)
+            format!(r#"["{print}",2,{{"one":"{{0}} in {{1}}","other":"{{0}} in {{1}}"}}]"#)
         );
         assert!(
             files[0].name().starts_with("text-de-shop-"),

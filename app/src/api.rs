@@ -10,10 +10,12 @@ use leptos::prelude::*;
 mod browser;
 #[cfg(not(feature = "ssr"))]
 pub(crate) use browser::{document, listing, search, send, session_is_over, verify};
+#[cfg(not(feature = "ssr"))]
+pub(crate) mod lab;
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
-pub(crate) use server::{backend, document, listing, search, session, whole_listing};
+pub(crate) use server::{backend, document, listing, pipeline, recordings, search, session, whole_listing};
 
 /// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
 pub const LAST_WRITE_COOKIE: &str = "foldline_written";

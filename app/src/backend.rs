@@ -27,8 +27,12 @@ mod server {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use domain::wire::{
-        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, SessionInfo, StreamInfo,
+    use domain::{
+        token::ConsistencyToken,
+        wire::{
+            DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus,
+            RecordingInfo, SessionInfo, StreamInfo,
+        },
     };
     use serde_json::Value;
 
@@ -62,6 +66,15 @@ mod server {
         /// Whether the log has a stream that this session will be shown once the views have folded it: to a
         /// customer, one that they began.
         async fn has_stream(&self, stream: &str) -> Result<bool, Problem>;
+
+        /// The head of the log.
+        fn head(&self) -> Result<ConsistencyToken, Problem>;
+
+        /// The status of every projection.
+        async fn projections(&self) -> Result<Vec<ProjectionStatus>, Problem>;
+
+        /// The recordings that the workspace keeps, newest first.
+        async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem>;
     }
 
     /// The type under which the backend is in Leptos's context.

@@ -1,7 +1,7 @@
 //! The interactive parts of a page. The server renders every page as a whole; a live or interactive part is
 //! an island: an element `leptos-island` with the island's name and its props as JSON. The browser hydrates
 //! the islands and nothing else, so that static parts (frame, log, forms) cost it nothing. `bundle.rs` lists
-//! the islands that are in the bundle.
+//! the islands that are in each bundle.
 //!
 //! Islands are never nested. The root's context has what they share (the socket, the basket, the tab's last
 //! write): see `hydrate.rs`.
@@ -17,6 +17,7 @@ mod copy;
 mod hydrate;
 mod inbox;
 mod inbox_count;
+mod lab;
 mod notification;
 mod office;
 mod order;
@@ -33,6 +34,9 @@ pub(crate) use copy::CopyButton;
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
 #[cfg(feature = "ssr")]
+pub(crate) use lab::{DRAWING, LabArrow, LabBox, LabSheet, STAGE};
+pub(crate) use lab::{LabMap, LabRecording, LabSplit};
+#[cfg(feature = "ssr")]
 pub(crate) use notification::inbox_of;
 pub(crate) use office::{
     OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales,
@@ -44,7 +48,7 @@ pub(crate) use product::ProductDetails;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use bundle::hydrate_workspace;
+pub use bundle::{hydrate_lab, hydrate_workspace};
 
 use crate::erase::View;
 use serde::{Serialize, de::DeserializeOwned};

@@ -23,6 +23,7 @@ mod format;
 mod id;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod islands;
+pub mod lab;
 mod language;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
@@ -54,7 +55,7 @@ pub use api::{HOST_COOKIE_PREFIX, LAST_WRITE_COOKIE, last_write_of};
 #[cfg(feature = "ssr")]
 pub use flash::Flash;
 #[cfg(not(feature = "ssr"))]
-pub use islands::hydrate_workspace;
+pub use islands::{hydrate_lab, hydrate_workspace};
 #[cfg(feature = "ssr")]
 pub use routes::App;
 #[cfg(feature = "ssr")]

@@ -13,10 +13,11 @@ use crate::{
     layout::Frame,
     pages::{
         AccountPage, BasketPage, ConfirmEmailPage, ForgotPasswordPage, InboxPage, InfographicPage, JoinPage,
-        LandingPage, MailboxPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage,
-        OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage,
-        OrderPage, OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage,
-        StreamPage, StreamsPage,
+        LabMapPage, LabRecordingPage, LabRecordingsPage, LabSplitPage, LandingPage, MailboxPage,
+        NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage,
+        OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage, OrderPage,
+        OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage, StreamPage,
+        StreamsPage,
     },
 };
 
@@ -56,6 +57,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office/activity") view=OfficeActivityPage />
                     <Route path=path!("/office/people") view=OfficePeoplePage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
+                    <Route path=path!("/lab") view=LabMapPage />
+                    <Route path=path!("/lab/split") view=LabSplitPage />
+                    <Route path=path!("/lab/recording") view=LabRecordingsPage />
+                    <Route path=path!("/lab/recording/:id") view=LabRecordingPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />
                 </FlatRoutes>

@@ -7,8 +7,10 @@ use std::sync::Arc;
 /// permanently.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetNames {
-    /// The bundle, for pages of a workspace; `None` if no client was built.
+    /// The bundle of the shop, for pages of a workspace; `None` if no client was built.
     pub bundle: Option<BundleFiles>,
+    /// The bundle of the lab, whose pages load it in place of the shop's; `None` if no client was built.
+    pub lab_bundle: Option<BundleFiles>,
     /// The script of the frame, for every page; empty if no client was built.
     pub frame_script: String,
     /// The script of the picture's page; empty if no client was built.
@@ -17,7 +19,7 @@ pub struct AssetNames {
     pub css: String,
 }
 
-/// The two files of the WebAssembly bundle.
+/// The two files of a WebAssembly bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BundleFiles {
     /// The JavaScript glue.
@@ -56,7 +58,7 @@ mod document {
         App, Theme, WORKSPACE_ATTRIBUTE, api,
         language::language,
         person,
-        text::server::{TextFile, files_of_page},
+        text::server::{TextFile, files_of_page, is_of_the_lab},
     };
 
     /// The whole document for one request. Render it in order or asynchronously: a page must be complete
@@ -68,6 +70,7 @@ mod document {
         let language = language();
         let AssetNames {
             bundle,
+            lab_bundle,
             frame_script,
             infographic_script,
             css,
@@ -76,9 +79,11 @@ mod document {
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
         let frame_script = (!frame_script.is_empty()).then(|| view! { <FrameScript file=frame_script /> });
         let session = api::session();
+        let path = path_of_request();
+        let bundle = if is_of_the_lab(&path) { lab_bundle } else { bundle };
         let bundle = bundle
             .filter(|_| session.is_some())
-            .map(|files| view! { <Bundle files /> });
+            .map(|files| view! { <Bundle files path /> });
         let workspace = session.as_ref().map(|session| session.workspace.to_string());
         let person = session.and_then(|session| serde_json::to_string(&person::of_session(session)).ok());
         let body = view! { <body><App /></body> }
@@ -122,16 +127,20 @@ mod document {
         (!file.is_empty()).then(|| view! { <FrameScript file /> })
     }
 
-    /// Loads the bundle, which hydrates the islands. The file names come from the build and need no escaping
-    /// in JavaScript or HTML.
+    /// The path of the page.
+    fn path_of_request() -> String {
+        let address = use_context::<RequestUrl>().and_then(|address| address.parse().ok());
+        address
+            .map(|address| address.path().to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Loads the bundle of the page with this path, which hydrates the islands. The file names come from the
+    /// build and need no escaping in JavaScript or HTML.
     #[component]
-    fn Bundle(files: BundleFiles) -> impl IntoView {
+    fn Bundle(files: BundleFiles, path: String) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
         let BundleFiles { js, wasm } = files;
-        let address = use_context::<RequestUrl>().and_then(|address| address.parse().ok());
-        let path = address
-            .map(|address| address.path().to_owned())
-            .unwrap_or_default();
         let script =
             format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {

@@ -52,6 +52,8 @@ enum Text {
     Plain(String),
     /// A text with a form for each plural category of its language.
     Plural(Vec<(Category, String)>),
+    /// The place of a text whose area the page does not load.
+    Absent,
 }
 
 impl Text {
@@ -72,8 +74,9 @@ impl Text {
     }
 }
 
-/// The texts of a file; `None` if it was made for other keys.
-fn parse(json: &str) -> Option<Vec<Text>> {
+/// The texts of a file, and the place of the first one among all texts; `None` if the file was made for other
+/// keys.
+fn parse(json: &str) -> Option<(usize, Vec<Text>)> {
     let Ok(Value::Array(values)) = serde_json::from_str(json) else {
         return None;
     };
@@ -82,7 +85,15 @@ fn parse(json: &str) -> Option<Vec<Text>> {
     if fingerprint.as_str() != Some(FINGERPRINT) {
         return None;
     }
-    values.map(Text::of).collect()
+    let place = usize::try_from(values.next()?.as_u64()?).ok()?;
+    let texts: Option<Vec<Text>> = values.map(Text::of).collect();
+    Some((place, texts?))
+}
+
+/// Adds the texts of a file at their places. The files are added in the order of their places.
+fn add(all: &mut Vec<Text>, (place, texts): (usize, Vec<Text>)) {
+    all.resize_with(place, || Text::Absent);
+    all.extend(texts);
 }
 
 /// A text without arguments.
@@ -188,13 +199,22 @@ mod tests {
 
     #[test]
     fn a_file_that_was_made_for_other_keys_is_refused() {
-        let file = |fingerprint: &str| format!(r#"["{fingerprint}","a",{{"one":"b","other":"c"}}]"#);
-        let texts = parse(&file(FINGERPRINT)).unwrap();
-        assert_eq!(texts.len(), 2);
+        let file = |fingerprint: &str| format!(r#"["{fingerprint}",7,"a",{{"one":"b","other":"c"}}]"#);
+        let (place, texts) = parse(&file(FINGERPRINT)).unwrap();
+        assert_eq!((place, texts.len()), (7, 2));
         assert_eq!(texts[0], Text::Plain("a".to_owned()));
         assert!(matches!(&texts[1], Text::Plural(forms) if forms.len() == 2));
         assert_eq!(parse(&file("0")), None);
         assert_eq!(parse("[]"), None);
         assert_eq!(parse("<!DOCTYPE html>"), None);
+    }
+
+    #[test]
+    fn a_text_has_its_place_without_the_areas_that_the_page_does_not_load() {
+        let text = |text: &str| Text::Plain(text.to_owned());
+        let mut all = Vec::new();
+        add(&mut all, (0, vec![text("shop")]));
+        add(&mut all, (3, vec![text("lab")]));
+        assert_eq!(all, [text("shop"), Text::Absent, Text::Absent, text("lab")]);
     }
 }

@@ -18,6 +18,7 @@
 //! | [`view`] | the [`View`](view::View) trait and one file for each view: keys, fold, listings |
 //! | [`policy`] | the [`Policy`](policy::Policy) trait: process managers as pure functions |
 //! | [`wire`] | the JSON of the HTTP and WebSocket interfaces |
+//! | [`replay`] | the command of a person behind an event |
 //!
 //! Dependencies point inwards: this crate knows no server, browser or database. Within it, they point up this
 //! table: a module uses those above it, and no two files use each other except a module and its parts.
@@ -37,6 +38,7 @@ pub mod payment_method;
 pub mod policy;
 pub mod reason;
 pub mod rejection;
+pub mod replay;
 pub mod timestamp;
 pub mod token;
 pub mod view;

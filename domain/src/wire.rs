@@ -4,9 +4,11 @@
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which passes them on
 //! unparsed, and [`serde_json::Value`] or a view's own type in clients.
 
+pub mod hops;
 mod lab;
 mod mailbox;
 mod operations;
+mod recordings;
 mod search;
 mod sessions;
 
@@ -19,10 +21,14 @@ use crate::{
     access::Role, event::StoredEvent, id::WorkspaceId, language::Language, rejection::Violation,
     timestamp::Timestamp, token::ConsistencyToken,
 };
+pub use hops::{Arrow, BUSINESS_SHEET, Hop, HopOutcome, HopPage, MergedHops, PATTERN_SHEET};
 pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use mailbox::MailboxMessage;
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
+};
+pub use recordings::{
+    CommandInRecording, KeepRecording, KeptRecording, RECORDING_FORMAT, Recording, RecordingInfo,
 };
 pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, SearchHit, SearchKind};
 
@@ -32,7 +38,7 @@ pub use sessions::{
     ChangePassword, EmailConfirmation, ForgottenPassword, LinkToken, PasswordReset, SessionAccess, SignIn,
 };
 
-pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
+pub use live::{ChangeCause, ClientFrame, LabTopic, ServerFrame, SnapshotData};
 
 /// The version that a stream must have for a command to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -16,6 +16,7 @@
 //! | `scene` | a request with what it needs |
 //! | `paint`, `svg` | the document |
 //! | `mermaid` | the same as Mermaid text |
+//! | `outline` | boxes and arrows with their names |
 
 mod frame;
 mod geometry;
@@ -24,6 +25,7 @@ mod labels;
 mod layout;
 mod mermaid;
 mod obstacles;
+mod outline;
 mod paint;
 mod palette;
 mod paragraph;
@@ -36,6 +38,7 @@ mod text;
 pub use domain::language::{Direction, Language};
 pub use labels::{DESCRIPTION_LIMIT, LABEL_LIMIT, LabelError, Labels, TITLE_LIMIT, label_ids, label_limit};
 pub use mermaid::mermaid;
+pub use outline::{Outline, OutlineArrow, OutlineBox, outline};
 pub use sheet::{Bus, Format, Names, Search, Sheet, Theme};
 
 use frame::Frame;

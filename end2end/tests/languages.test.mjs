@@ -26,6 +26,10 @@ const PAGES = [
   "/office/sales",
   "/office/activity",
   "/office/people",
+  "/lab",
+  "/lab?sheet=business",
+  "/lab/split",
+  "/lab/recording",
   "/streams",
 ];
 const OUTSIDE = [

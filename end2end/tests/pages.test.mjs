@@ -25,6 +25,10 @@ function pages(id) {
     "/account",
     "/orders",
     `/orders/${id}`,
+    "/lab",
+    "/lab?sheet=business",
+    "/lab/split",
+    "/lab/recording",
     "/streams",
     `/streams/order-${id}`,
   ];

@@ -1,4 +1,4 @@
-//! The entry point of the bundle: hydrates the islands of a workspace's page.
+//! The entry point of the shop's bundle: hydrates the islands of a workspace's page, except those of the lab.
 
 // As in `app`: the layout of a view is a type as deep as the view.
 #![recursion_limit = "256"]

@@ -26,6 +26,7 @@ use process_manager::process;
 use projection::dead_letters::Remedy;
 use telemetry::{
     Exporter,
+    hops::Observer,
     security::{self, SecurityEvent, SecurityRecord},
 };
 use tokio::signal;
@@ -321,7 +322,8 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Logs to standard error, and sends spans to the exporter, if there is one. Standard output is for results.
+/// Logs to standard error, sends spans to the exporter, if there is one, and makes hops of them for the lab.
+/// Standard output is for results.
 fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
         format!("--log-filter cannot be read: {error}; allowed are levels and directives")
@@ -338,6 +340,7 @@ fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(),
     });
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
+        .with(Observer::layer())
         .with(traces)
         .with(security_layer(&settings.storage)?)
         .try_init()?;

@@ -18,6 +18,7 @@ mod consumers;
 mod disk_reserve;
 mod for_tests;
 pub mod import_files;
+mod observed_workspaces;
 pub mod read_side;
 mod readiness;
 pub mod settings;
@@ -46,7 +47,7 @@ use gateway::{
     unsubscribe::UnsubscribeLinks,
 };
 use identity::{People, PeopleError, passwords::HashCost};
-use lab::Lab;
+use lab::{Lab, hops::Observatory, recordings::Recordings};
 use lifecycle::{
     Presence, Purger, Sweeper,
     foreign_stores::{ForeignStoresError, SeparateStores},
@@ -55,6 +56,7 @@ use monitor::{
     checkpoint::{CheckpointError, CheckpointKeeper, CheckpointKey},
     inspection::Inspection,
 };
+use observed_workspaces::ObservedWorkspaces;
 use payment::test_mode::TestMode;
 use read_side::{ReadSide, ReadSideBuilder};
 use readiness::{BoxesReadiness, WriteProbe};
@@ -285,6 +287,7 @@ impl Foldline {
         let links = UnsubscribeLinks::new(Arc::clone(&keys), settings.mail.public_url.clone());
         let links = Arc::new(links);
         let mail_links = MailLinks::new(Arc::clone(&links), Arc::clone(&people));
+        let recorded_runs = Arc::clone(&process_store);
         let registry_dependencies = registry::Dependencies {
             store: Arc::clone(&events),
             process_store,
@@ -309,11 +312,17 @@ impl Foldline {
 
         // Across the boxes: which users are in which workspace, and the purge of unused workspaces.
         let presence = Arc::new(Presence::new(Arc::clone(&events), clock.clone(), quotas.idle()));
+        let observatory = Observatory::new(Arc::clone(&read_side.broker), clock.clone());
+        let observed = Arc::new(ObservedWorkspaces(Arc::clone(&observatory)));
         let sweeper = Sweeper::start(Purger {
             store: Arc::clone(&events),
             presence: Arc::clone(&presence),
             commands: Arc::clone(&commands),
-            keepers: vec![Arc::clone(&read_side) as _, Arc::clone(&consumers) as _],
+            keepers: vec![
+                Arc::clone(&read_side) as _,
+                Arc::clone(&consumers) as _,
+                observed as _,
+            ],
             people: Arc::clone(&people),
         });
         let background_tasks = (TaskTracker::new(), CancellationToken::new());
@@ -321,6 +330,9 @@ impl Foldline {
             .0
             .spawn(Arc::clone(&people).run(background_tasks.1.clone()));
         let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
+        let observing = Arc::clone(&observatory).run(background_tasks.1.clone());
+        background_tasks.0.spawn(observing);
+        let recordings = Recordings::new(recorded_runs, Arc::clone(&events), clock.clone());
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store:
         // replay stream, signed checkpoints.
@@ -354,6 +366,8 @@ impl Foldline {
             presence,
             sweeper: Arc::clone(&sweeper),
             lab,
+            observatory,
+            recordings,
             queries: Arc::clone(&read_side.query),
             settlement: Arc::clone(&read_side.settlement),
             inspection,

@@ -49,10 +49,14 @@ impl Effort {
 /// The purpose of a file of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The JavaScript glue of the WebAssembly bundle, for pages of a workspace.
+    /// The JavaScript glue of the shop's WebAssembly bundle, for pages of a workspace.
     BundleScript,
-    /// The WebAssembly module of the bundle, for pages of a workspace.
+    /// The WebAssembly module of the shop's bundle, for pages of a workspace.
     BundleModule,
+    /// The JavaScript glue of the lab's bundle, which its pages load in place of the shop's.
+    LabScript,
+    /// The WebAssembly module of the lab's bundle.
+    LabModule,
     /// The script of the frame, for every page.
     FrameScript,
     /// The script of the picture's page.
@@ -66,6 +70,7 @@ impl Kind {
     fn stem(self) -> &'static str {
         match self {
             Self::BundleScript | Self::BundleModule | Self::Style => "foldline",
+            Self::LabScript | Self::LabModule => "lab",
             Self::FrameScript => "frame",
             Self::InfographicScript => "infographic",
         }
@@ -73,18 +78,18 @@ impl Kind {
 
     fn extension(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::FrameScript | Self::InfographicScript => "js",
-            Self::BundleModule => "wasm",
+            Self::BundleScript | Self::LabScript | Self::FrameScript | Self::InfographicScript => "js",
+            Self::BundleModule | Self::LabModule => "wasm",
             Self::Style => "css",
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::FrameScript | Self::InfographicScript => {
+            Self::BundleScript | Self::LabScript | Self::FrameScript | Self::InfographicScript => {
                 "text/javascript; charset=utf-8"
             }
-            Self::BundleModule => "application/wasm",
+            Self::BundleModule | Self::LabModule => "application/wasm",
             Self::Style => "text/css; charset=utf-8",
         }
     }
@@ -92,6 +97,11 @@ impl Kind {
     /// Whether every page loads the file, and not only the pages of a workspace.
     pub(crate) fn is_on_every_page(self) -> bool {
         matches!(self, Self::FrameScript | Self::Style)
+    }
+
+    /// Whether only the pages of the lab load the file.
+    pub(crate) fn is_of_the_lab(self) -> bool {
+        matches!(self, Self::LabScript | Self::LabModule)
     }
 }
 
@@ -162,6 +172,8 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         match kind {
             Kind::BundleScript => manifest["bundle"]["js"] = json!(name),
             Kind::BundleModule => manifest["bundle"]["wasm"] = json!(name),
+            Kind::LabScript => manifest["lab"]["js"] = json!(name),
+            Kind::LabModule => manifest["lab"]["wasm"] = json!(name),
             Kind::FrameScript => manifest["frame"] = json!(name),
             Kind::InfographicScript => manifest["infographic"] = json!(name),
             Kind::Style => manifest["css"] = json!(name),
@@ -291,6 +303,8 @@ mod tests {
         let assets = [
             asset(Kind::BundleModule, "1"),
             asset(Kind::BundleScript, "1"),
+            asset(Kind::LabModule, "4"),
+            asset(Kind::LabScript, "4"),
             asset(Kind::FrameScript, "2"),
             asset(Kind::Style, "3"),
         ];
@@ -301,6 +315,7 @@ mod tests {
             manifest["bundle"],
             json!({ "js": "foldline.1.js", "wasm": "foldline.1.wasm" })
         );
+        assert_eq!(manifest["lab"], json!({ "js": "lab.4.js", "wasm": "lab.4.wasm" }));
         assert_eq!(manifest["frame"], "frame.2.js");
         assert_eq!(manifest["css"], "foldline.3.css");
     }

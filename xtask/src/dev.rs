@@ -23,7 +23,7 @@ use notify::{Event, EventKind, RecursiveMode, Watcher as _};
 
 use crate::{
     assets::Effort,
-    client::{self, Bundle, Client},
+    client::{self, Bundles, Client},
     machine::progress,
     server,
     workspace::Workspace,
@@ -70,7 +70,7 @@ pub(crate) fn dev(workspace: &Workspace, arguments: &[OsString]) -> Result<ExitC
         workspace,
         arguments,
         stale: Stale::PROGRAMS,
-        bundle: Bundle::default(),
+        bundles: Bundles::default(),
         server: None,
         publications: 0,
     };
@@ -177,7 +177,7 @@ struct Session<'a> {
     workspace: &'a Workspace,
     arguments: &'a [OsString],
     stale: Stale,
-    bundle: Bundle,
+    bundles: Bundles,
     server: Option<Server>,
     publications: u32,
 }
@@ -186,7 +186,7 @@ impl Session<'_> {
     /// Makes what is stale. What could not be made stays stale, and what runs goes on.
     fn update(&mut self) -> Result<()> {
         if self.stale.client {
-            self.bundle = client::compile(self.workspace, Effort::Dev)?;
+            self.bundles = client::compile(self.workspace, Effort::Dev)?;
             self.stale.client = false;
         }
         if let Some(server) = &mut self.server {
@@ -214,7 +214,7 @@ impl Session<'_> {
         // Makes the content another one, and with it the names of the files.
         let build = format!("\n// build {} of {}", self.publications, process::id());
         let script = build + RELOAD;
-        Client::publish(self.workspace, Effort::Dev, &self.bundle, &script)?;
+        Client::publish(self.workspace, Effort::Dev, &self.bundles, &script)?;
         self.stale.style = false;
         Ok(())
     }

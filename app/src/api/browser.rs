@@ -100,11 +100,13 @@ fn read<T: DeserializeOwned>(path: String) -> impl Future<Output = Result<T, Pro
     }
 }
 
-async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
+pub(super) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
     answer(Request::get(&format!("/api/v1/{path}")).send().await).await
 }
 
-async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>) -> Result<T, Problem> {
+pub(super) async fn answer<T: DeserializeOwned>(
+    response: Result<Response, gloo_net::Error>,
+) -> Result<T, Problem> {
     let response = response.map_err(|error| unreachable_server(error.to_string()))?;
     let text = response
         .text()
@@ -122,7 +124,7 @@ async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>
     }))
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     js_sys::encode_uri_component(text).into()
 }
 

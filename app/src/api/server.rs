@@ -1,6 +1,9 @@
 //! The server's half, over the request's backend.
 
-use domain::wire::{Problem, Row, SessionInfo};
+use domain::{
+    token::ConsistencyToken,
+    wire::{Problem, ProjectionStatus, RecordingInfo, Row, SessionInfo},
+};
 use leptos::prelude::use_context;
 use serde_json::Value;
 
@@ -64,6 +67,24 @@ pub(crate) fn whole_listing(
             query.cursor = page.next;
         }
     }
+}
+
+/// The head of the log, and the status of every projection.
+pub(crate) fn pipeline()
+-> impl Future<Output = Result<(ConsistencyToken, Vec<ProjectionStatus>), Problem>> + Send {
+    let backend = backend();
+    async move {
+        let backend = backend?;
+        // The statuses first: a head that is read before them could be behind what they have folded.
+        let projections = backend.projections().await?;
+        Ok((backend.head()?, projections))
+    }
+}
+
+/// The recordings that the workspace keeps, newest first.
+pub(crate) fn recordings() -> impl Future<Output = Result<Vec<RecordingInfo>, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.recordings().await }
 }
 
 /// The products that a search finds.

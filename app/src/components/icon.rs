@@ -23,6 +23,7 @@ pub(crate) enum Picture {
     Contrast,
     Copy,
     Download,
+    Lab,
     Language,
     Live,
     Moon,
@@ -63,6 +64,10 @@ impl Picture {
                  0-2-.9-2-2V4c0-1.1.9-2 2-2h10c1.1 0 2 .9 2 2"
             }
             Self::Download => "M12 15V3M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5",
+            Self::Lab => {
+                "M14 2v6a2 2 0 0 0 .245.96l5.51 10.08A2 2 0 0 1 18 22H6a2 2 0 0 1-1.755-2.96l5.51-10.08A2 2 \
+                 0 0 0 10 8V2M6.453 15h11.094M8.5 2h7"
+            }
             Self::Language => "m5 8 6 6M4 14l6-6 2-3M2 5h12M7 2h1M22 22l-5-10-5 10M14 18h6",
             Self::Live => "M2 12a10 10 0 1 0 20 0a10 10 0 1 0-20 0M9 12a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
             Self::Moon => "M12 3a6 6 0 0 0 9 9 9 9 0 1 1-9-9Z",

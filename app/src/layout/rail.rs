@@ -17,11 +17,18 @@ use crate::{
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let language = language();
-    // Without a session, all links are shown; with one, only those that its role may follow.
-    let streams = use_session()
+    // The lab and the log. Without a session, all links are shown; with one, only those that its role may
+    // follow.
+    let lab = use_session()
         .is_none_or(|session| session.role.reads_lab())
         .then(|| {
             view! {
+                <li>
+                    <A href="/lab">
+                        <Icon picture=Picture::Lab />
+                        <span>{text::lab_page::place(language)}</span>
+                    </A>
+                </li>
                 <li>
                     <A href="/streams">
                         <Icon picture=Picture::Streams />
@@ -66,7 +73,7 @@ pub(super) fn Rail() -> impl IntoView {
                     </A>
                 </li>
                 {office}
-                {streams}
+                {lab}
             </ul>
         </nav>
     }

@@ -83,7 +83,10 @@ impl DocumentFold {
                 paused,
                 ..
             } => self.progress.fell_behind(behind, behind_ms, paused, now),
-            ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => return false,
+            ServerFrame::Hops { .. }
+            | ServerFrame::Result { .. }
+            | ServerFrame::Error { .. }
+            | ServerFrame::Ping => return false,
         }
         true
     }

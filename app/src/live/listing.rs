@@ -143,7 +143,10 @@ impl ListingFold {
                 self.progress.fell_behind(behind, behind_ms, paused, now);
                 true
             }
-            ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => false,
+            ServerFrame::Hops { .. }
+            | ServerFrame::Result { .. }
+            | ServerFrame::Error { .. }
+            | ServerFrame::Ping => false,
         }
     }
 

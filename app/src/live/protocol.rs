@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     token::ConsistencyToken,
-    wire::{ClientFrame, Order, ServerFrame},
+    wire::{ClientFrame, LabTopic, Order, ServerFrame},
 };
 
 use super::{Millis, backoff};
@@ -63,6 +63,9 @@ pub enum Target {
         /// The maximum number of rows of a snapshot.
         limit: u32,
     },
+    /// What the lab shows of the pipeline. It has no position to resume from: the server begins with what it
+    /// still keeps.
+    Lab(LabTopic),
 }
 
 /// The position from which the server resumes a subscription.
@@ -227,6 +230,7 @@ impl Protocol {
             | ServerFrame::Change { id, .. }
             | ServerFrame::CaughtUp { id, .. }
             | ServerFrame::Behind { id, .. }
+            | ServerFrame::Hops { id, .. }
             | ServerFrame::Error { id: Some(id), .. } => *id,
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
@@ -330,7 +334,8 @@ impl Subscription {
         match self.target.clone() {
             Target::Document { view, key } => ClientFrame::Subscribe {
                 id,
-                view,
+                view: Some(view),
+                lab: None,
                 key: Some(key),
                 listing: None,
                 group: None,
@@ -347,7 +352,8 @@ impl Subscription {
                 limit,
             } => ClientFrame::Subscribe {
                 id,
-                view,
+                view: Some(view),
+                lab: None,
                 key: None,
                 listing: Some(listing),
                 group: Some(group),
@@ -355,6 +361,18 @@ impl Subscription {
                 limit: Some(limit),
                 resume,
                 generation,
+            },
+            Target::Lab(topic) => ClientFrame::Subscribe {
+                id,
+                view: None,
+                lab: Some(topic),
+                key: None,
+                listing: None,
+                group: None,
+                order: Order::default(),
+                limit: None,
+                resume: None,
+                generation: None,
             },
         }
     }
@@ -393,7 +411,10 @@ impl Subscription {
                 let is_temporary = problem.status == 429 || problem.status >= 500;
                 self.retry_at = is_temporary.then(|| now + PATIENCE);
             }
-            ServerFrame::Behind { .. } | ServerFrame::Result { .. } | ServerFrame::Ping => {}
+            ServerFrame::Behind { .. }
+            | ServerFrame::Hops { .. }
+            | ServerFrame::Result { .. }
+            | ServerFrame::Ping => {}
         }
     }
 }

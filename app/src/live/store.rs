@@ -69,6 +69,19 @@ fn block_navigation_while_offline(link: RwSignal<Link>, navigation_blocked: RwSi
     }));
 }
 
+/// Subscribes to what the lab shows of the pipeline, while the page is open; `listener` receives the frames,
+/// the server's refusal among them.
+#[cfg(not(feature = "ssr"))]
+pub fn follow_lab(topic: domain::wire::LabTopic, listener: impl Fn(domain::wire::ServerFrame) + 'static) {
+    use super::protocol::Target;
+
+    if let Some(live) = use_context::<Live>() {
+        let listener = std::rc::Rc::new(listener);
+        live.socket
+            .with_value(|socket| socket.subscribe(Target::Lab(topic), None, listener));
+    }
+}
+
 /// The page's live connection; idle on the server.
 pub fn use_link() -> RwSignal<Link> {
     use_context::<Live>().map_or_else(|| RwSignal::new(Link::Idle), |live| live.link)

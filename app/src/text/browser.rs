@@ -6,7 +6,7 @@ use domain::language::Language;
 use gloo_net::http::Request;
 use leptos::prelude::document;
 
-use super::{Text, parse};
+use super::{Text, add, parse};
 use crate::shell::TEXT_ATTRIBUTE;
 
 struct Loaded {
@@ -44,7 +44,7 @@ pub(crate) async fn load() -> Result<(), String> {
         let Some(file) = parse(&json) else {
             return Err(address + " is not of this build");
         };
-        texts.extend(file);
+        add(&mut texts, file);
     }
     let root = document().document_element();
     let language = root.and_then(|root| Language::from_code(&root.get_attribute("lang")?));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use domain::language::Language;
 
-use super::{FILES, Text, parse};
+use super::{FILES, Text, add, parse};
 
 /// A file of texts: one language, one area.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,9 @@ pub struct TextFile {
 static TEXTS: LazyLock<BTreeMap<Language, Vec<Text>>> = LazyLock::new(|| {
     let mut all: BTreeMap<Language, Vec<Text>> = BTreeMap::new();
     for file in FILES {
-        let texts = parse(file.json).unwrap_or_default();
-        all.entry(file.language).or_default().extend(texts);
+        if let Some(texts) = parse(file.json) {
+            add(all.entry(file.language).or_default(), texts);
+        }
     }
     all
 });
@@ -51,14 +52,27 @@ pub fn text_files() -> impl Iterator<Item = &'static TextFile> {
     FILES.iter().filter(|file| file.area != "page")
 }
 
-/// The files that a page in this language loads: those of the frame and the shop, and for a page of the back
-/// office or the log also theirs.
+/// The files that a page in this language loads: those of the frame and the shop, and for a page of the lab,
+/// the back office or the log also theirs.
 pub(crate) fn files_of_page(language: Language, path: &str) -> impl Iterator<Item = &'static TextFile> {
-    let has_office = ["/office", "/streams"]
+    let area = if is_of_the_lab(path) {
+        "lab"
+    } else if ["/office", "/streams"]
         .iter()
-        .any(|prefix| path.starts_with(prefix));
+        .any(|prefix| path.starts_with(prefix))
+    {
+        "office"
+    } else {
+        "shop"
+    };
     let language = translated(language);
-    text_files().filter(move |file| file.language == language && (has_office || file.area == "shop"))
+    text_files().filter(move |file| file.language == language && ["shop", area].contains(&file.area))
+}
+
+/// Whether a page with this path is one of the lab, which has texts and a bundle of its own.
+pub(crate) fn is_of_the_lab(path: &str) -> bool {
+    path.strip_prefix("/lab")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -89,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_the_back_office_loads_two_files_and_a_page_of_the_shop_one() {
+    fn a_page_of_the_back_office_or_the_lab_loads_two_files_and_a_page_of_the_shop_one() {
         let areas = |path| {
             let files = files_of_page(Language::En, path);
             files.map(|file| file.area).collect::<Vec<_>>()
@@ -97,6 +111,9 @@ mod tests {
         assert_eq!(areas("/shop/mug-01"), ["shop"]);
         assert_eq!(areas("/office/stock"), ["shop", "office"]);
         assert_eq!(areas("/streams/order-1"), ["shop", "office"]);
+        assert_eq!(areas("/lab"), ["shop", "lab"]);
+        assert_eq!(areas("/lab/recording/1"), ["shop", "lab"]);
+        assert_eq!(areas("/labels"), ["shop"]);
     }
 
     #[test]

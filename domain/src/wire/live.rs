@@ -7,19 +7,32 @@ use serde::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{CommandAnswer, CommandRequest, Order, Problem, Row};
+use super::{CommandAnswer, CommandRequest, Hop, MergedHops, Order, Problem, Row};
 use crate::token::ConsistencyToken;
+
+/// What the lab shows of a workspace's pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabTopic {
+    /// The hops of its events and queries, as they happen.
+    Hops,
+}
 
 /// A frame from a client on `/api/v1/live`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ClientFrame {
-    /// Follow one document (`key`) or one group of a listing (`listing`, `group`).
+    /// Follow one document (`key`) or one group of a listing (`listing`, `group`) of a view, or the pipeline
+    /// in the lab (`lab`).
     Subscribe {
         /// The client's id for the subscription; a subscription with the same id is replaced.
         id: u64,
-        /// The view.
-        view: String,
+        /// The view. Either this or `lab` is present.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<String>,
+        /// What to follow in the lab; the other fields belong to a view.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lab: Option<LabTopic>,
         /// The document; without it, a listing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
@@ -141,6 +154,19 @@ pub enum ServerFrame<D = Value> {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         paused: bool,
     },
+    /// Hops of the pipeline, for a subscription of the lab: at most 10 frames a second, each with at most 50
+    /// single hops. The first frame has the newest that are kept, up to 200, and may be empty: from then on
+    /// hops are made.
+    Hops {
+        /// The subscription.
+        id: u64,
+        /// Single hops, in the order in which they ended at each server.
+        data: Vec<Hop>,
+        /// Further hops, counted for each arrow.
+        merged: Vec<MergedHops>,
+        /// The number of hops that were lost before these, because the client or a server was too slow.
+        dropped: u64,
+    },
     /// The answer to `command`: one of the two is present.
     Result {
         /// The client's id of the command.
@@ -210,6 +236,12 @@ impl ServerFrame {
                 behind: fields.take("behind")?,
                 behind_ms: fields.take("behind_ms")?,
                 paused: fields.take::<Option<bool>>("paused")?.unwrap_or_default(),
+            },
+            "hops" => Self::Hops {
+                id: fields.take("id")?,
+                data: fields.take("data")?,
+                merged: fields.take("merged")?,
+                dropped: fields.take("dropped")?,
             },
             "result" => Self::Result {
                 id: fields.take("id")?,

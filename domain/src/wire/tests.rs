@@ -35,6 +35,7 @@ fn the_documented_client_frames_are_read() {
         json!({"op":"subscribe","id":1,"view":"orders","key":"0198"}),
         json!({"op":"subscribe","id":2,"view":"orders","listing":"by_customer","group":"0198",
                "limit":50,"resume":"3:128"}),
+        json!({"op":"subscribe","id":7,"lab":"hops"}),
         json!({"op":"unsubscribe","id":2}),
         json!({"op":"command","id":3,"command":{"type":"CancelOrder","stream":"order-0198",
                "data":{"reason":"changed my mind"}},"idempotency_key":"k"}),
@@ -57,6 +58,13 @@ fn the_documented_server_frames_are_read_and_written_back() {
         json!({"op":"caught_up","id":2,"as_of":"3:129"}),
         json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740}),
         json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740,"paused":true}),
+        json!({"op":"hops","id":7,"dropped":0,
+               "data":[{"arrow":"append-events","event_id":"00000000-0000-0000-0000-000000000000",
+                        "type":"OrderCreated","stream":"order-0198","partition":0,"position":95,
+                        "correlation_id":"00000000-0000-0000-0000-000000000000","lane":null,
+                        "started_at":"2026-11-29T10:00:00.000001Z","duration_us":412,"outcome":"done"}],
+               "merged":[{"arrow":"upsert-projection","from":"2026-11-29T10:00:00.000000Z",
+                          "to":"2026-11-29T10:00:00.100000Z","count":812}]}),
         json!({"op":"ping"}),
     ];
     for frame in frames {

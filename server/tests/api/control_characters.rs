@@ -94,7 +94,7 @@ fn commands() -> Vec<(Value, &'static str)> {
     ]
 }
 
-const URLS: [(&str, &str); 17] = [
+const URLS: [(&str, &str); 18] = [
     ("/api/v1/views/orders/a%00b", "key"),
     ("/api/v1/views/o%00/a", "view"),
     ("/api/v1/views/products?group=a%00", "group"),
@@ -112,10 +112,11 @@ const URLS: [(&str, &str); 17] = [
     ("/api/v1/dead-letters?cursor=%00", "cursor"),
     ("/api/v1/schemas/A%00/1", "type"),
     ("/api/v1/lab/projections?%00=1", "query"),
+    ("/api/v1/lab/hops?after=%00", "after"),
 ];
 
 /// URLs that are not UTF-8 when decoded: an invalid byte, half of a surrogate pair, half a character.
-const NOT_UTF8: [(&str, &str); 10] = [
+const NOT_UTF8: [(&str, &str); 11] = [
     ("/api/v1/streams/%ff", "stream"),
     ("/api/v1/views/orders/%ED%A0%80", "key"),
     ("/api/v1/views/%ff", "view"),
@@ -126,6 +127,7 @@ const NOT_UTF8: [(&str, &str); 10] = [
     ("/api/v1/search?q=%ED%A0%80", "q"),
     ("/api/v1/schemas/%ff/1", "type"),
     ("/api/v1/lab/projections?%ff=1", "query"),
+    ("/api/v1/lab/hops?after=%ff", "after"),
 ];
 
 /// JSON bodies with texts that are not Unicode; as bytes, because a `Value` cannot hold them.
@@ -247,6 +249,15 @@ async fn refuses_them_all(app: &TestApp) {
         ),
     ] {
         is_refused(app.post(&format!("/api/v1/{path}"), &body), field).await;
+    }
+    for (body, field) in [
+        (json!({"title": "A\0"}), "title"),
+        (json!({"from": "0:\0"}), "from"),
+    ] {
+        let keep = app
+            .post("/api/v1/lab/recordings", &body)
+            .bearer_auth(&educator.token);
+        is_malformed(keep, field).await;
     }
     // A form leads back to its page, and begins no session.
     for (path, form) in [

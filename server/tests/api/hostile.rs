@@ -8,6 +8,7 @@ use std::path::Path;
 
 use clock::{Clock as _, SystemClock};
 use domain::aggregate::Command;
+use reqwest::Method;
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
 
@@ -251,6 +252,31 @@ async fn pages_are_harmless(world: &World, people: &[Person]) {
     }
 }
 
+/// Recordings under each text as their title, on the pages that list and play them.
+async fn recordings_are_harmless(world: &World) {
+    let mut kept = 0;
+    for (what, text) in hostile_texts() {
+        let request = world.app.post("/api/v1/lab/recordings", &json!({"title": text}));
+        let response = request.bearer_auth(&world.educator.token).send().await.unwrap();
+        if response.status() != 201 {
+            let refused = crate::app::problem(response).await;
+            assert_eq!(crate::app::fields(&refused), ["title"], "{what}: {refused:?}");
+            continue;
+        }
+        kept += 1;
+        let answer: Value = response.json().await.unwrap();
+        let page = answer["link"].as_str().unwrap();
+        for path in ["/lab/recording", page] {
+            is_harmless_page(world, &world.educator, path, what).await;
+        }
+        let path = format!("/api/v1/lab/recordings/{}", answer["id"].as_str().unwrap());
+        let request = world.app.request(Method::DELETE, &path);
+        let deleted = request.bearer_auth(&world.educator.token).send().await.unwrap();
+        assert_eq!(deleted.status(), 204, "{what}");
+    }
+    assert!(kept > 5, "{kept} titles were stored");
+}
+
 async fn mails_are_harmless(world: &World) {
     let mut cursor = String::new();
     let mut shown = 0;
@@ -343,6 +369,7 @@ async fn a_hostile_text_is_refused_by_its_field_or_harmless_where_it_is_shown() 
     pages_are_harmless(&world, &guests).await;
     mails_are_harmless(&world).await;
     queries_are_harmless(&world).await;
+    recordings_are_harmless(&world).await;
     export_is_whole(&world).await;
     let mut stored = Vec::new();
     files(world.app.folder(), &mut stored);

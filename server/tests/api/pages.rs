@@ -4,7 +4,7 @@ use clock::{Clock as _, SystemClock};
 use domain::access::Role;
 use reqwest::StatusCode;
 
-use crate::app::{TestApp, list_product, place_order};
+use crate::app::{Person, TestApp, list_product, place_order};
 
 #[tokio::test]
 async fn every_visitor_sees_the_start_page() {
@@ -108,6 +108,68 @@ async fn an_order_and_a_product_link_to_streams_for_those_who_may_read_them() {
 }
 
 #[tokio::test]
+async fn the_lab_is_linked_for_those_who_may_read_the_log_and_refused_to_others() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for (role, reads) in [
+        (Role::Educator, true),
+        (Role::Student, true),
+        (Role::Staff, false),
+        (Role::Customer, false),
+    ] {
+        let person = app.with_role(&educator, role);
+        let shop = page_of(&app, &person, "/shop").await.1;
+        assert_eq!(shop.contains("href=\"/lab\""), reads, "{role:?}: {shop}");
+        for path in ["/lab", "/lab/split", "/lab/recording"] {
+            let (status, html) = page_of(&app, &person, path).await;
+            assert_eq!(status == StatusCode::OK, reads, "{role:?} {path}: {status}");
+            assert_eq!(
+                status == StatusCode::FORBIDDEN,
+                !reads,
+                "{role:?} {path}: {status}"
+            );
+            assert_eq!(
+                html.contains("data-component=\"lab-"),
+                reads,
+                "{role:?} {path}: {html}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_map_has_the_drawing_of_its_sheet_and_the_names_of_its_boxes_without_a_script() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for (query, drawn, other) in [
+        ("", "arrow-append", "arrow-inventory_sink"),
+        ("?sheet=business", "arrow-inventory_sink", "arrow-validate"),
+        ("?sheet=of-paper", "arrow-validate", "arrow-inventory_sink"),
+    ] {
+        let (status, html) = page_of(&app, &educator, &format!("/lab{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {html}");
+        assert_eq!(html.matches("id=\"lab-drawing\"").count(), 1, "{query}: {html}");
+        assert_eq!(html.matches(&format!("id=\"{drawn}\"")).count(), 1, "{query}");
+        assert!(!html.contains(&format!("id=\"{other}\"")), "{query}");
+    }
+    let arabic = page_of(&app, &educator, "/lab?lang=ar").await.1;
+    assert!(arabic.contains("dir=\"rtl\""), "{arabic}");
+    assert!(
+        arabic.contains("direction=\"rtl\""),
+        "the drawing is mirrored: {arabic}"
+    );
+}
+
+/// A page as a person gets it.
+async fn page_of(app: &TestApp, person: &Person, path: &str) -> (StatusCode, String) {
+    let request = app
+        .get(path)
+        .header("cookie", format!("foldline_session={}", person.token));
+    let response = request.send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+#[tokio::test]
 async fn an_ended_session_is_rendered_as_none() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
@@ -148,7 +210,15 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
     let educator = app.educator().await;
     let cookie = format!("foldline_session={}", educator.token);
     let mut nonces = Vec::new();
-    for path in ["/", "/shop", "/orders", "/streams", "/no-such-page"] {
+    for path in [
+        "/",
+        "/shop",
+        "/orders",
+        "/lab",
+        "/lab/split",
+        "/streams",
+        "/no-such-page",
+    ] {
         let response = app.get(path).header("cookie", &cookie).send().await.unwrap();
         let policy = response.headers()["content-security-policy"]
             .to_str()
@@ -180,7 +250,7 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
     }
     nonces.sort();
     nonces.dedup();
-    assert_eq!(nonces.len(), 5, "a nonce is used once");
+    assert_eq!(nonces.len(), 7, "a nonce is used once");
 }
 
 #[tokio::test]

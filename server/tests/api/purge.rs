@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     app::{Person, TestApp, fields, list_product, problem},
     dead_letters::{get, receive},
+    recordings::keep,
 };
 
 async fn purge(app: &TestApp, person: &Person, query: &str) -> Response {
@@ -41,6 +42,7 @@ async fn used(app: &TestApp) -> Person {
         let path = format!("/api/v1/views/{view}?after={}", token.as_str().unwrap());
         get(app, &educator, &path).await;
     }
+    keep(app, &educator, &json!({"title": "All of it"})).await;
     // consumers write rows too
     app.settled(&educator).await;
     educator

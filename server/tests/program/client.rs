@@ -62,6 +62,14 @@ impl Client {
         Ok(visitor.with_token(&access.token))
     }
 
+    /// The same user at another server.
+    pub(crate) fn at(&self, server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            ..self.clone()
+        }
+    }
+
     fn without_token(server: &Arc<Server>) -> Self {
         Self {
             server: Arc::clone(server),

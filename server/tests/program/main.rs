@@ -14,6 +14,7 @@ mod for_tests;
 mod fulfilment;
 mod full_disk;
 mod history;
+mod hops;
 mod load;
 mod mails;
 mod python;

@@ -80,6 +80,17 @@ impl Server {
         self.folder.path()
     }
 
+    /// Takes the keys of another server, before the first start: servers of one database have the same.
+    pub(crate) fn take_keys_of(&self, other: &Self) {
+        let (source, target) = (other.folder().join("keys"), self.folder().join("keys"));
+        std::fs::create_dir(&target).unwrap();
+        std::fs::set_permissions(&target, std::fs::metadata(&source).unwrap().permissions()).unwrap();
+        for file in std::fs::read_dir(&source).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), target.join(file.file_name())).unwrap();
+        }
+    }
+
     /// The data folder, as the running process sees it.
     pub(crate) fn data(&self) -> PathBuf {
         let process = self.process();

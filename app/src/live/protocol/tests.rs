@@ -181,6 +181,56 @@ fn a_subscription_that_the_server_could_not_accept_is_sent_again_later() {
     assert_eq!(protocol.wake_at(), Some(20 + SILENCE));
 }
 
+/// A connection that is live, with a subscription to the hops; returns the subscription's id.
+fn live_lab() -> (Protocol, u64) {
+    let mut protocol = Protocol::default();
+    protocol.start(0);
+    protocol.opened(1, 10);
+    let (id, actions) = protocol.subscribe(Target::Lab(LabTopic::Hops), None);
+    assert!(asks_for_hops(&actions), "{actions:?}");
+    (protocol, id)
+}
+
+/// Whether the first action subscribes to the hops, and to no view.
+fn asks_for_hops(actions: &[Action]) -> bool {
+    matches!(
+        actions.first(),
+        Some(Action::Send(ClientFrame::Subscribe {
+            view: None,
+            key: None,
+            lab: Some(LabTopic::Hops),
+            resume: None,
+            ..
+        }))
+    )
+}
+
+fn hops(id: u64) -> ServerFrame {
+    ServerFrame::Hops {
+        id,
+        data: Vec::new(),
+        merged: Vec::new(),
+        dropped: 0,
+    }
+}
+
+#[test]
+fn the_hops_are_subscribed_to_without_a_view_and_again_after_a_loss() {
+    let (mut protocol, id) = live_lab();
+    let delivered = protocol.received(1, hops(id), 20);
+    assert!(matches!(delivered.as_slice(), [Action::Deliver(to, _)] if *to == id));
+    assert!(asks_for_hops(&reconnect(&mut protocol, 30)));
+}
+
+#[test]
+fn hops_that_the_server_could_not_send_are_asked_for_later_and_refused_ones_are_not() {
+    let (mut protocol, id) = live_lab();
+    protocol.received(1, error(id, 429), 20);
+    assert!(asks_for_hops(&protocol.tick(20 + PATIENCE, 0.0)));
+    protocol.received(1, error(id, 403), 30 + PATIENCE);
+    assert_eq!(protocol.wake_at(), Some(30 + PATIENCE + SILENCE));
+}
+
 #[test]
 fn a_ping_is_answered() {
     let (mut protocol, _) = live();

@@ -19,7 +19,7 @@ use domain::{
 };
 use event_store::{EventStore, StoreError};
 pub use message::{Heard, ServerMessage};
-use telemetry::Traced;
+use telemetry::{Traced, hops::HopEvent};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -74,6 +74,18 @@ impl PublishedEvent {
             recorded_at: event.recorded_at,
             hash: event.hash.clone(),
             decoded: event.decode(),
+        }
+    }
+
+    /// What a hop says of it; it is in this partition.
+    pub fn hop_event(&self, partition: u32) -> HopEvent<'_> {
+        HopEvent {
+            event_id: Some(self.event_id),
+            event_type: Some(&self.event_type),
+            stream: Some(self.stream.as_str()),
+            partition: Some(partition),
+            position: Some(self.position),
+            correlation_id: Some(self.correlation_id),
         }
     }
 }

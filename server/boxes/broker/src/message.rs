@@ -3,7 +3,10 @@
 //! A message is a hint, and may be lost. A server that may have missed one reads the stores again, and asks
 //! the others for what is in memory only.
 
-use domain::id::WorkspaceId;
+use domain::{
+    id::WorkspaceId,
+    wire::{Hop, MergedHops},
+};
 use serde::{Deserialize, Serialize};
 
 /// A message to the other servers.
@@ -44,6 +47,23 @@ pub enum ServerMessage {
         workspace: WorkspaceId,
         /// The name of the handler.
         handler: String,
+    },
+    /// A workspace is observed in the lab of a server: for the next minute the others send it the hops that
+    /// they make there.
+    HopsWanted {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
+    /// Hops that a server has made in a workspace, for those that observe it.
+    Hops {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// Single hops.
+        data: Vec<Hop>,
+        /// Further hops, counted for each arrow.
+        merged: Vec<MergedHops>,
+        /// How many were lost before these.
+        dropped: u64,
     },
 }
 

@@ -21,11 +21,16 @@ use std::{
     time::Duration,
 };
 
-use domain::{event::StoredEvent, id::WorkspaceId};
+use domain::{event::StoredEvent, id::WorkspaceId, wire::hops::Arrow};
+use telemetry::{
+    hop_span,
+    hops::{self, HopSpan as _},
+};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
+use tracing::{Level, Span};
 
-use super::{Broker, Heard, PartitionId, ServerMessage, decode, read_next};
+use super::{Broker, Events, Heard, PartitionId, ServerMessage, decode, read_next};
 use event_store::{CommitObserver, EventStore, StoreError};
 
 /// How many commits wait for the relay before it falls back to reading.
@@ -357,15 +362,37 @@ impl RelayTask {
     async fn publish(&mut self, partition: PartitionId, events: &[StoredEvent]) {
         let Some(last) = events.last() else { return };
         let events = decode(events);
-        let _published = telemetry::spans_of(&events, |event| {
-            tracing::debug_span!(
-                parent: None, "Message Broker",
-                event.r#type = %event.event_type, event.position = event.position
-            )
-        });
+        let published = published_spans(partition, &events);
         let count = events.len();
         self.broker.publish(partition, events).await;
+        drop(published);
         self.published.insert(partition, last.position);
         metrics::counter!("foldline_broker_published_total").increment(count as u64);
     }
+}
+
+/// The spans of events that are published, below the commands that caused them. They last until every group
+/// has them.
+fn published_spans(partition: PartitionId, events: &Events) -> Vec<Span> {
+    let PartitionId { workspace, partition } = partition;
+    let is_watched = hops::is_watched(workspace);
+    let mut spans = Vec::new();
+    for (event, span) in telemetry::spans_of(
+        events,
+        is_watched,
+        |_| hop_span!(parent: None, Level::DEBUG, "Message Broker"),
+    ) {
+        let hop_event = event.hop_event(partition);
+        span.event(&hop_event)
+            .hop(workspace, Arrow::PublishedDomainEvents);
+        let producer = Arrow::of_producer(event.stream.as_str()).filter(|_| is_watched);
+        let from_producer = producer.map(|arrow| {
+            let span = hop_span!(parent: &span, Level::DEBUG, "Event Bus");
+            span.event(&hop_event).hop(workspace, arrow);
+            span
+        });
+        spans.push(span);
+        spans.extend(from_producer);
+    }
+    spans
 }

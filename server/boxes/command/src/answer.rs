@@ -1,6 +1,8 @@
 //! The answer to a command; a repeated command gets the first answer again.
 
-use domain::wire::CommandAnswer;
+use domain::wire::{CommandAnswer, hops::HopOutcome};
+use telemetry::hops::HopSpan as _;
+use tracing::Span;
 
 use super::{failure::CommandFailure, intent::Intent, repository::Repository};
 use event_store::AppendAnswer;
@@ -38,7 +40,12 @@ impl Repository {
             Some(recorded) if !recorded.is_repeated_by(&self.stored_digest(intent)) => {
                 Err(CommandFailure::KeyReused)
             }
-            recorded => Ok(recorded.map(|recorded| command_answer(intent, recorded.answer))),
+            Some(recorded) => {
+                // The command's span.
+                Span::current().outcome(HopOutcome::Duplicate);
+                Ok(Some(command_answer(intent, recorded.answer)))
+            }
+            None => Ok(None),
         }
     }
 }

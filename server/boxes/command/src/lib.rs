@@ -11,6 +11,7 @@
 //! | `handlers` | commands that need other streams or a provider, or append to more than one stream |
 //! | `repository` | loads a command's aggregate and appends the decided events; executes every other command |
 //! | `answer` | the answer to a command, and again to a repeated one |
+//! | `command_hops` | the arrows that a command and its events cross, for the live map |
 //! | `retry`, `stream_locks` | optimistic concurrency, and the locks that keep conflicts rare |
 //! | `storage_quota`, `stored_documents` | the quota of a sandbox's documents, and the port to them |
 //! | `aggregate_loader` | loads states: from its cache, or from a snapshot and the events after it |
@@ -18,6 +19,7 @@
 
 mod aggregate_loader;
 mod answer;
+mod command_hops;
 mod failure;
 mod handlers;
 mod intent;

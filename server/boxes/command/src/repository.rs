@@ -15,9 +15,11 @@ use domain::{
     wire::CommandAnswer,
 };
 use tracing::Instrument as _;
+use uuid::Uuid;
 
 use super::{
     aggregate_loader::{Aggregate, AggregateLoader, Freshness, LoadedAggregate},
+    command_hops::{AppendSpans, Validation},
     failure::CommandFailure,
     intent::Intent,
     retry::{AttemptError, Attempts},
@@ -46,6 +48,15 @@ pub(super) struct Repository {
     pub(super) people: Option<Arc<People>>,
     pub(super) loader: AggregateLoader,
     stream_locks: StreamLocks,
+}
+
+/// The decided events of a command's own stream.
+#[derive(Debug)]
+pub(super) struct Decision<E> {
+    /// The events.
+    pub(super) events: Vec<E>,
+    /// How the aggregate came to them.
+    pub(super) validation: Validation,
 }
 
 /// A decision on a stream other than the command's own, appended with it.
@@ -113,8 +124,8 @@ impl Repository {
     ) -> Result<AppendAnswer, AttemptError> {
         let loaded = self.load::<D>(intent, freshness).await?;
         let context = self.context(intent, evidence);
-        let events = decide::<D>(&loaded, command, &context)?;
-        self.append::<D>(intent, &loaded, events, &[]).await
+        let decision = decide::<D>(intent, &loaded, freshness, command, &context)?;
+        self.append::<D>(intent, &loaded, decision, &[]).await
     }
 
     /// Waits for the lock of the intent's stream, and begins the attempts under it.
@@ -166,9 +177,10 @@ impl Repository {
         &self,
         intent: &Intent,
         loaded: &LoadedAggregate<D::State>,
-        events: Vec<D::Event>,
+        decision: Decision<D::Event>,
         reservations: &[StreamDecision<Email>],
     ) -> Result<AppendAnswer, AttemptError> {
+        let Decision { events, validation } = decision;
         let mut events: Vec<DomainEvent> = events.into_iter().map(D::Event::into_domain).collect();
         self.seal(intent, &mut events).await?;
         let own = self.stream_append(&intent.stream, loaded.version, &events)?;
@@ -183,15 +195,22 @@ impl Repository {
                 .collect();
             streams.push(self.stream_append(&reservation.stream, reservation.loaded.version, &events)?);
         }
+        let spans = AppendSpans::begin(intent, &streams);
+        let span = spans
+            .first()
+            .unwrap_or_else(|| tracing::info_span!("Event Store"));
         let appended = self
             .store
             .append(self.append_request(intent, streams))
-            .instrument(tracing::info_span!("Event Store"))
-            .await
-            .map_err(attempt_error)?;
+            .instrument(span)
+            .await;
         // If a repetition of this command was faster, the answer and its events are that one's.
-        let ours = appended.streams.first().and_then(|stream| stream.events.first());
-        if ours.map(|event| event.event_id) == first_id {
+        let is_ours = appended
+            .as_ref()
+            .is_ok_and(|answer| first_event(answer) == first_id);
+        spans.end(intent, validation, &appended, is_ours);
+        let appended = appended.map_err(attempt_error)?;
+        if is_ours {
             // As they are stored: a state is cached and saved with its personal texts sealed.
             let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
             self.loader
@@ -299,14 +318,34 @@ impl Repository {
     }
 }
 
-/// Lets the aggregate decide.
+/// Lets the aggregate decide on a state that is this new.
 pub(super) fn decide<D: Decider>(
+    intent: &Intent,
     loaded: &LoadedAggregate<D::State>,
+    freshness: Freshness,
     command: D::Command,
     context: &Context<D::Evidence>,
-) -> Result<Vec<D::Event>, Rejection> {
-    tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
-        .in_scope(|| D::decide(&loaded.state, command, context))
+) -> Result<Decision<D::Event>, Rejection> {
+    let mut validation = Validation::begin(intent, loaded.version);
+    let decided = validation
+        .span()
+        .in_scope(|| D::decide(&loaded.state, command, context));
+    match decided {
+        Ok(events) => {
+            validation.decided();
+            Ok(Decision { events, validation })
+        }
+        Err(rejection) => {
+            validation.refused(intent, freshness);
+            Err(rejection)
+        }
+    }
+}
+
+/// The id of the first event of an append.
+fn first_event(appended: &AppendAnswer) -> Option<Uuid> {
+    let first = appended.streams.first()?.events.first()?;
+    Some(first.event_id)
 }
 
 /// The metadata of the events of a command.

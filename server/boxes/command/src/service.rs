@@ -14,11 +14,16 @@ use domain::{
     },
     id::WorkspaceId,
     language::Language,
-    wire::{CommandAnswer, CommandRequest},
+    wire::{
+        CommandAnswer, CommandRequest,
+        hops::{Arrow, HopOutcome},
+    },
 };
-use tracing::Instrument as _;
+use telemetry::{hop_span, hops::HopSpan as _};
+use tracing::{Instrument as _, Level};
 
 use super::{
+    command_hops::CommandHop,
     failure::CommandFailure,
     handlers::{
         change_display_name, change_email, erase_user, payment_authorization, place_order,
@@ -26,7 +31,7 @@ use super::{
     },
     intent::Intent,
     repository::Repository,
-    storage_quota::{StorageLimits, StorageQuota},
+    storage_quota::{Growth, StorageLimits, StorageQuota},
     stored_documents::StoredDocuments,
     template::PreparedTemplate,
 };
@@ -113,6 +118,15 @@ impl CommandService {
         Ok(())
     }
 
+    /// Counts a document of this many bytes that is about to be stored for a workspace without an event, or
+    /// refuses it: it takes room of the sandbox like the documents of commands.
+    pub async fn reserve_document(&self, workspace: WorkspaceId, bytes: u64) -> Result<(), CommandFailure> {
+        match &self.repository.storage {
+            Some(storage) => storage.reserve(workspace, Growth::document(bytes), false).await,
+            None => Ok(()),
+        }
+    }
+
     /// Removes a workspace that has ended from memory.
     pub fn end(&self, workspace: WorkspaceId) {
         self.repository.end(workspace);
@@ -159,9 +173,12 @@ impl CommandService {
                     language,
                     ..intent
                 };
-                self.carry_out(intent).await
+                self.carry_out_over(Some(Arrow::RestJsonCommand), intent).await
             }
             Err(failure) => {
+                hop_span!(Level::INFO, "Command Service")
+                    .outcome(HopOutcome::Refused)
+                    .hop(workspace, Arrow::RestJsonCommand);
                 let outcome = failure.outcome();
                 metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => outcome)
                     .increment(1);
@@ -173,9 +190,27 @@ impl CommandService {
     /// Carries out an intent; [`handle`](Self::handle) makes one of a request, and process managers make
     /// their own.
     pub async fn carry_out(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
+        self.carry_out_over(None, intent).await
+    }
+
+    /// Carries out an intent that has come over this arrow.
+    async fn carry_out_over(
+        &self,
+        arrow: Option<Arrow>,
+        intent: Intent,
+    ) -> Result<CommandAnswer, CommandFailure> {
         let name = intent.command_type;
-        let span = tracing::info_span!("Command Service", command = name, stream = %intent.stream);
-        let result = self.answer(intent).instrument(span).await;
+        let span = hop_span!(
+            Level::INFO,
+            "Command Service",
+            command = name,
+            stream = %intent.stream
+        );
+        let hop = arrow.and_then(|arrow| CommandHop::of(arrow, &intent));
+        let result = self.answer(intent).instrument(span.clone()).await;
+        if let Some(hop) = hop {
+            hop.answered(&span, result.as_ref());
+        }
         let outcome = result
             .as_ref()
             .map_or_else(CommandFailure::outcome, |_| "accepted");

@@ -65,6 +65,11 @@ pub(super) struct Growth {
 }
 
 impl Growth {
+    /// One document of this many bytes that no event makes.
+    pub(super) const fn document(bytes: u64) -> Self {
+        Self { documents: 1, bytes }
+    }
+
     fn add(&mut self, other: Self) {
         self.documents = self.documents.saturating_add(other.documents);
         self.bytes = self.bytes.saturating_add(other.bytes);

@@ -1,9 +1,10 @@
 //! Commands, end to end on a real store: accepted, repeated, unknown, malformed and refused; `concurrency`
-//! has those that conflict, `attempts` those that share a command, and `mailboxes` those of accounts with one
-//! address in several spellings.
+//! has those that conflict, `attempts` those that share a command, `mailboxes` those of accounts with one
+//! address in several spellings, and `hops` what the live map shows of all of them.
 
 mod attempts;
 mod concurrency;
+mod hops;
 mod mailboxes;
 
 use std::sync::Arc;

@@ -49,8 +49,10 @@ const IS_EMBEDDED: bool = !cfg!(debug_assertions);
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// The bundle; `None` if no client was built.
+    /// The bundle of the shop; `None` if no client was built.
     pub bundle: Option<ManifestBundle>,
+    /// The bundle of the lab; `None` if no client was built.
+    pub lab: Option<ManifestBundle>,
     /// File name of the frame script, under `/pkg/`.
     pub frame: String,
     /// File name of the script of the picture's page, under `/pkg/`.
@@ -61,7 +63,7 @@ pub struct Manifest {
     pub files: Vec<ManifestFile>,
 }
 
-/// The WebAssembly bundle of the client, which the pages of a workspace load.
+/// A WebAssembly bundle of the client: the pages of a workspace load one of the two.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ManifestBundle {
     /// File name of the JavaScript glue, under `/pkg/`.

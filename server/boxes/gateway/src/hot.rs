@@ -5,7 +5,7 @@
 //! counted against the limit and in the metrics, and the answer has a request id and the security headers. A
 //! request that needs anything else goes to the routes, and nothing was counted: one that waits for a token,
 //! whose access token must be renewed or is refused, that is over the limit, whose answer is not in memory or
-//! not the newest, or that is to be traced.
+//! not the newest, or that is to be traced or watched in the lab.
 
 use std::{
     convert::Infallible,
@@ -23,6 +23,7 @@ use axum::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body::Body as HttpBody;
+use telemetry::hops;
 use tokio::time::Instant;
 use tower::Service;
 use tracing::Level;
@@ -109,6 +110,9 @@ async fn answer(gateway: &SharedGateway, headers: &HeaderMap, request: &Parts) -
     let rest = path.strip_prefix(VIEWS)?;
     let bearer = auth::settled_bearer(gateway, &request.headers).await?;
     let (workspace, actor) = (bearer.workspace, &bearer.actor);
+    if hops::is_watched(workspace) {
+        return None;
+    }
     let (route, encoded) = match rest.split_once('/') {
         Some((view, key)) if query.is_empty() && !key.is_empty() && !key.contains('/') => {
             let hot = gateway.queries.hot_document(workspace, actor, view, key).await;

@@ -33,6 +33,7 @@ mod pages;
 mod params;
 mod problem;
 pub mod proxies;
+mod request_hops;
 mod session_cookie;
 pub mod settings;
 mod site_files;
@@ -48,7 +49,7 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::RunningConsumer;
 use identity::People;
-use lab::Lab;
+use lab::{Lab, hops::Observatory, recordings::Recordings};
 use lifecycle::{Presence, Sweeper};
 use mail::mailbox::Mailbox;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -125,6 +126,10 @@ pub struct Dependencies {
     pub sweeper: Arc<Sweeper>,
     /// An educator's controls over the pipeline of a workspace.
     pub lab: Lab,
+    /// The hops of workspaces that students and educators look at.
+    pub observatory: Arc<Observatory>,
+    /// Keeps recordings of the lab.
+    pub recordings: Recordings,
     /// Box 10, the query API.
     pub queries: Arc<QueryApi>,
     /// Tells when a correlation is settled: folded by every view, handled by every consumer.

@@ -71,6 +71,8 @@ pub(super) const COST_OF_READING_ALL: u32 = 60;
 /// The cost of an intervention of the lab or in a dead letter, in requests: lanes stop or start, and events
 /// are folded again.
 pub(super) const COST_OF_INTERVENING: u32 = 20;
+/// The cost of keeping or reading a recording of the lab, in requests: up to 2,000 events are read.
+pub(super) const COST_OF_A_RECORDING: u32 = 20;
 
 /// The requests with a password, of one address, that are worked on at a time.
 const PASSWORDS_OF_ADDRESS: usize = 4;

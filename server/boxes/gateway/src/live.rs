@@ -1,5 +1,5 @@
-//! The live socket: one task for each connection, which sends the frames of the query API and receives
-//! commands.
+//! The live socket: one task for each connection, which sends the frames of the query API and the hops of the
+//! lab, and receives commands.
 //!
 //! The server closes the connection, with a code and a reason, when the token, its session or the workspace
 //! ends, when the server stops, when the client does not answer a ping, when its frames are a flood
@@ -9,13 +9,14 @@
 //! There are many connections, most of them idle, and a change wakes all that show it. So a connection has
 //! one timer ([`deadlines`]), starts a task for commands with the first one ([`command_queue`]), polls a rare
 //! signal only when it has come ([`signals`]), and sends waiting frames together. Work that needs much memory
-//! is boxed, so that an idle connection does not hold it.
+//! is boxed, and so are subscriptions that few have ([`hops`]), so that an idle connection does not hold it.
 
 mod access;
 mod closing;
 mod command_queue;
 mod deadlines;
 mod flood;
+mod hops;
 mod signals;
 mod sockets;
 
@@ -25,7 +26,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use domain::{
     control_character,
-    wire::{ClientFrame, Problem, ServerFrame},
+    wire::{ClientFrame, LabTopic, Problem, ServerFrame},
 };
 use futures::SinkExt;
 use serde::Serialize;
@@ -36,6 +37,7 @@ use self::{
     command_queue::{CommandQueue, QueuedCommand, next_answer},
     deadlines::{Deadlines, Due},
     flood::{FLOOD, FloodMeter},
+    hops::{HopSubscriptions, next_hops},
     signals::{Signal, Signals},
 };
 use super::{
@@ -73,16 +75,18 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
         session,
         socket,
         commands: None,
+        hops: None,
         flood: FloodMeter::default(),
     };
     let end = connection.run().await;
     let Connection {
         gateway,
         session,
+        hops,
         socket,
         ..
     } = connection;
-    drop(session);
+    drop((session, hops));
     let shutdown_timeout = gateway.limits.shutdown_timeout();
     Box::pin(closing::close(socket, end, shutdown_timeout)).await;
     metrics::gauge!("foldline_live_connections").decrement(1.0);
@@ -97,6 +101,8 @@ struct Connection {
     socket: WebSocket,
     /// Absent before the first command.
     commands: Option<CommandQueue>,
+    /// Absent without a subscription to the hops.
+    hops: Option<Box<HopSubscriptions>>,
     flood: FloodMeter,
 }
 
@@ -126,6 +132,7 @@ impl Connection {
                 }
                 item = self.session.next() => self.forward(item).await,
                 Some(answer) = next_answer(self.commands.as_mut()) => self.send(answer.as_ref()).await,
+                hops = next_hops(self.hops.as_deref_mut()) => self.send(hops.as_ref()).await,
                 message = self.socket.recv() => {
                     if deadlines.heard() {
                         timer.as_mut().reset(deadlines.next());
@@ -236,11 +243,13 @@ impl Connection {
             }
             ClientFrame::Unsubscribe { id } => {
                 self.session.unsubscribe(id);
+                self.unfollow_hops(id);
                 Ok(())
             }
             ClientFrame::Subscribe {
                 id,
                 view,
+                lab,
                 key,
                 listing,
                 group,
@@ -249,21 +258,76 @@ impl Connection {
                 resume,
                 generation,
             } => {
-                let wanted = Subscribe {
-                    id,
-                    view,
-                    key,
-                    listing,
-                    group,
-                    order,
-                    limit,
-                    resume,
-                    generation,
-                };
-                self.session.subscribe(wanted).await;
-                Ok(())
+                let of_view = [
+                    ("key", key.is_some()),
+                    ("listing", listing.is_some()),
+                    ("group", group.is_some()),
+                    ("limit", limit.is_some()),
+                    ("resume", resume.is_some()),
+                    ("generation", generation.is_some()),
+                ];
+                match (view, lab) {
+                    (Some(view), None) => {
+                        self.unfollow_hops(id);
+                        let wanted = Subscribe {
+                            id,
+                            view,
+                            key,
+                            listing,
+                            group,
+                            order,
+                            limit,
+                            resume,
+                            generation,
+                        };
+                        self.session.subscribe(wanted).await;
+                        Ok(())
+                    }
+                    (None, Some(LabTopic::Hops)) => self.follow_hops(id, &of_view).await,
+                    (None, None) => {
+                        let problem = ApiProblem::field("view", "is missing; send it or `lab`");
+                        self.refuse(Some(id), problem).await
+                    }
+                    (Some(_), Some(_)) => {
+                        let problem = ApiProblem::field("lab", "cannot be combined with `view`");
+                        self.refuse(Some(id), problem).await
+                    }
+                }
             }
             ClientFrame::Pong => Ok(()),
+        }
+    }
+
+    /// Follows the hops of the workspace, in place of what the client had under this id. `of_view`: fields
+    /// that belong to a view, and whether the frame has them.
+    async fn follow_hops(&mut self, id: u64, of_view: &[(&str, bool)]) -> Result<(), Disconnect> {
+        self.session.unsubscribe(id);
+        self.unfollow_hops(id);
+        match self.try_follow_hops(id, of_view) {
+            Ok(()) => Ok(()),
+            Err(problem) => self.refuse(Some(id), problem).await,
+        }
+    }
+
+    fn try_follow_hops(&mut self, id: u64, of_view: &[(&str, bool)]) -> Result<(), ApiProblem> {
+        if let Some((field, _)) = of_view.iter().find(|(_, is_present)| *is_present) {
+            return Err(ApiProblem::field(*field, "belongs to a view, and `lab` is none"));
+        }
+        self.caller.require_lab_reader()?;
+        if let Some(hops) = &self.hops {
+            hops.require_room()?;
+        }
+        let permit = self.session.permit()?;
+        let subscription = self.gateway.observatory.subscribe(self.caller.workspace())?;
+        self.hops.get_or_insert_default().add(id, subscription, permit);
+        Ok(())
+    }
+
+    fn unfollow_hops(&mut self, id: u64) {
+        if let Some(hops) = &mut self.hops
+            && hops.remove(id)
+        {
+            self.hops = None;
         }
     }
 

@@ -18,8 +18,9 @@ use axum::{
 };
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use telemetry::hop_span;
 use tokio::time::Instant;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Level};
 
 use super::{
     SharedGateway, control_characters,
@@ -137,8 +138,13 @@ pub(super) async fn receive(State(gateway): State<SharedGateway>, request: Reque
     let is_cacheable = is_cacheable(request.uri().path());
     let id = request_id(&gateway, request.headers());
     let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
-    let span =
-        tracing::info_span!("API Gateway", request.id = %id_text, http.method = method, http.route = %route);
+    let span = hop_span!(
+        Level::INFO,
+        "API Gateway",
+        request.id = %id_text,
+        http.method = method,
+        http.route = %route
+    );
     telemetry::continue_from(
         &span,
         request

@@ -38,7 +38,8 @@ use domain::{
     id::StreamName,
     token::ConsistencyToken,
     wire::{
-        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, SessionInfo, StreamInfo,
+        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus,
+        RecordingInfo, SessionInfo, StreamInfo,
     },
 };
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
@@ -54,6 +55,7 @@ use super::{
     origin::{Origin, PublicAddress},
     problem::{ApiProblem, Kind},
     proxies,
+    request_hops::note_page,
     session_cookie::preference,
     web_forms::flash,
 };
@@ -234,17 +236,19 @@ async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Sen
 fn shell() -> impl leptos::IntoView {
     let assets::Manifest {
         bundle,
+        lab,
         frame,
         infographic,
         css,
         ..
     } = assets::manifest();
-    let bundle = bundle.map(|assets::ManifestBundle { js, wasm }| BundleFiles { js, wasm });
+    let files = |assets::ManifestBundle { js, wasm }| BundleFiles { js, wasm };
     let options = LeptosOptions::builder().output_name("foldline").build();
     app::shell(
         options,
         AssetNames {
-            bundle,
+            bundle: bundle.map(files),
+            lab_bundle: lab.map(files),
             frame_script: frame,
             infographic_script: infographic,
             css,
@@ -293,6 +297,7 @@ impl Backend for SessionBackend {
         if cannot_wait(&answer) {
             answer = ask(None).await;
         }
+        note_page(caller.workspace(), view);
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
@@ -314,6 +319,7 @@ impl Backend for SessionBackend {
         if cannot_wait(&answer) {
             answer = ask(None).await;
         }
+        note_page(caller.workspace(), &query.view);
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
@@ -368,6 +374,30 @@ impl Backend for SessionBackend {
         let actor = caller.actor();
         let first = page.and_then(|page| page.data.into_iter().next());
         Ok(first.is_some_and(|event| actor.role != Role::Customer || event.metadata.actor.id == actor.id))
+    }
+
+    fn head(&self) -> Result<ConsistencyToken, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        Ok(self.gateway.queries.head(caller.workspace()))
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionStatus>, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        let projections = self.gateway.inspection.projections(caller.workspace());
+        projections
+            .await
+            .map_err(|error| ApiProblem::from(error).into_problem())
+    }
+
+    async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        let recordings = self.gateway.recordings.list(caller.workspace());
+        recordings
+            .await
+            .map_err(|error| ApiProblem::from(error).into_problem())
     }
 }
 

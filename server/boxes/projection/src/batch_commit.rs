@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
+use domain::wire::hops::HopOutcome;
+use tracing::Instrument as _;
+
 use super::{
     Context,
     fold::{Batch, FoldContext, PoisonEvent, REFUSED},
     fold_result::FoldResult,
     handler::EventHandler,
     history::events_before,
+    lane_hops::{EventSpans, after_document_error, is_parked},
     shared_changes,
 };
-use broker::PublishedEvent;
+use broker::{PartitionId, PublishedEvent};
 use documents::{
     Checkpoint, DocumentStoreError, FoldFault, LaneId, ParkedState, SharedChanges, UpdateOutcome,
 };
@@ -42,10 +46,46 @@ pub(super) enum Share {
 }
 
 impl BatchCommit<'_> {
+    /// Applies as many of `events` as can be applied, and makes their hops; see
+    /// [`apply_most`](Self::apply_most).
+    pub(super) async fn write(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(UpdateOutcome, FoldResult, usize), DocumentStoreError> {
+        let partition = PartitionId {
+            workspace: self.lane.scope.workspace,
+            partition: self.lane.partition,
+        };
+        // The effect of a consumer is not in its documents.
+        let spans = match self.handler.documents() {
+            Some(_) => EventSpans::of_write(self.handler, partition, events),
+            None => EventSpans::none(partition),
+        };
+        let span = spans
+            .first()
+            .unwrap_or_else(|| tracing::debug_span!("Read Model Database"));
+        let applied = self.apply_most(from, events).instrument(span).await;
+        match &applied {
+            Ok((UpdateOutcome::Committed, folded, applied)) => {
+                let to = from + *applied as u64;
+                spans.end(|event| match event.position {
+                    position if position > to => None,
+                    position if is_parked(&folded.parked, position) => Some(HopOutcome::Parked),
+                    _ => Some(HopOutcome::Done),
+                });
+            }
+            // Another owner was faster.
+            Ok(_) => spans.end(|_| None),
+            Err(error) => spans.end(|event| after_document_error(event, error)),
+        }
+        applied
+    }
+
     /// Applies as many of `events` as can be applied; the first of them follows `from`. An event that fails
     /// does not hold back those before it. Returns how many were applied. A fault names the first event, and
     /// nothing was changed.
-    pub(super) async fn apply_most(
+    async fn apply_most(
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],

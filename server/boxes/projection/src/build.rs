@@ -249,7 +249,7 @@ impl Build {
                 workspace: self.scope.workspace,
                 partition,
             };
-            let mut read_ahead = ReadAhead::new(self.context.clone(), partition_id);
+            let mut read_ahead = ReadAhead::new(self.context.clone(), self.handler.clone(), partition_id);
             while folded.position(partition) < position {
                 let from = folded.position(partition);
                 let events = read_ahead.events_after(from, position).await?;
@@ -284,7 +284,7 @@ impl Build {
             track_changes: false,
             sharing: Share::Nothing,
         };
-        match step.apply_most(from, events).await? {
+        match step.write(from, events).await? {
             (UpdateOutcome::Committed, _, applied) => Ok(Some(from + applied as u64)),
             // Another server builds it too.
             (UpdateOutcome::CheckpointMoved { checkpoint }, ..) => Ok(Some(checkpoint)),

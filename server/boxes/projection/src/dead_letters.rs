@@ -20,6 +20,7 @@ use super::{
     fold::{Batch, PoisonEvent, REFUSED},
     fold_result::FoldResult,
     handler::EventHandler,
+    lane_hops::note_release,
     refused_commands,
 };
 use broker::{Events, ServerMessage, decode};
@@ -148,6 +149,7 @@ impl DeadLetters {
             let Some(folded) = self.release(&**handler, &lane, &held, remedy).await? else {
                 continue;
             };
+            note_release(&**handler, &lane, &held, &folded);
             let passed = folded
                 .parked
                 .iter()

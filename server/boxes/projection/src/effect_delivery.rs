@@ -6,7 +6,9 @@ use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use broker::{Events, PartitionId, PublishedEvent};
 use documents::{DeadLetterKey, DocumentStoreError, FoldFault, LaneId};
+use domain::wire::hops::HopOutcome;
 use futures::FutureExt as _;
+use tracing::{Instrument as _, Span};
 
 use super::{
     Context,
@@ -14,6 +16,7 @@ use super::{
     fold::{PoisonEvent, REFUSED, panic_message},
     handler::EventHandler,
     lane_error::LaneError,
+    lane_hops::{EventSpans, after_error},
 };
 
 /// Dead letters that are read at a time.
@@ -29,6 +32,30 @@ pub(super) async fn deliver(
     events: &[Arc<PublishedEvent>],
     poison: &[PoisonEvent],
 ) -> Result<(), LaneError> {
+    let work = Work {
+        partition: partition_of(lane),
+        passed: Some((from, from + events.len() as u64)),
+        events: due_events(context, lane, events, poison).await?,
+    };
+    let spans = EventSpans::of_write(handler, work.partition, &work.events);
+    let span = spans.first().unwrap_or_else(Span::none);
+    let performed = perform(handler, &work).instrument(span).await;
+    let performed = performed.map_err(LaneError::from);
+    spans.end(|event| match (&event.decoded, &performed) {
+        (Ok(typed), _) if !handler.writes(typed) => None,
+        (_, Ok(())) => Some(HopOutcome::Done),
+        (_, Err(error)) => after_error(event, error),
+    });
+    performed
+}
+
+/// The events that are neither poison nor held back.
+async fn due_events(
+    context: &Context,
+    lane: &LaneId,
+    events: &[Arc<PublishedEvent>],
+    poison: &[PoisonEvent],
+) -> Result<Events, DocumentStoreError> {
     let mut held = held_streams(context, lane).await?;
     let mut due = Events::with_capacity(events.len());
     for event in events {
@@ -39,12 +66,7 @@ pub(super) async fn deliver(
             due.push(event.clone());
         }
     }
-    let work = Work {
-        partition: partition_of(lane),
-        passed: Some((from, from + events.len() as u64)),
-        events: due,
-    };
-    Ok(perform(handler, work).await?)
+    Ok(due)
 }
 
 /// Delivers parked events, up to the first that is poison.
@@ -64,7 +86,7 @@ pub(super) async fn release(
     if work.events.is_empty() {
         return Ok(());
     }
-    perform(handler, work).await
+    perform(handler, &work).await
 }
 
 fn partition_of(lane: &LaneId) -> PartitionId {
@@ -75,7 +97,7 @@ fn partition_of(lane: &LaneId) -> PartitionId {
 }
 
 /// An event that cannot be decoded, or at which the handler panics, is at fault.
-async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectError> {
+async fn perform(handler: &dyn EventHandler, work: &Work) -> Result<(), EffectError> {
     for event in &work.events {
         if let Err(error) = &event.decoded {
             return Err(FoldFault {
@@ -85,13 +107,11 @@ async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectErr
             .into());
         }
     }
-    match perform_catching_panics(handler, &work).await {
+    match perform_catching_panics(handler, work).await {
         // The events are tried one by one to find the one at fault; the handler recognises those that it has
         // performed already.
-        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => {
-            one_by_one(handler, &work).await
-        }
-        done => attribute_fault(&work, done),
+        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(handler, work).await,
+        done => attribute_fault(work, done),
     }
 }
 

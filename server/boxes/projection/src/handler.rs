@@ -4,13 +4,46 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use domain::{id::WorkspaceId, view::AnyView};
+use domain::{
+    event::TypedEvent,
+    id::WorkspaceId,
+    view::{AnyView, View as _, inventory::InventoryView},
+    wire::hops::Arrow,
+};
 
 use super::{
     effect::{EffectError, Work},
     log_history::LogHistory,
     refused_commands::RefusedCommands,
 };
+
+/// The arrows of the drawing that events cross on the lanes of a handler, for the live map. A handler that is
+/// not drawn has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneArrows {
+    /// From the message broker to the handler.
+    pub delivery: &'static [Arrow],
+    /// From the event store to the handler.
+    pub history: &'static [Arrow],
+    /// From the handler to what it writes.
+    pub write: &'static [Arrow],
+}
+
+impl LaneArrows {
+    /// Those of a view.
+    pub const VIEW: Self = Self {
+        delivery: &[Arrow::EventSubscription],
+        history: &[Arrow::HistoricalEvents],
+        write: &[Arrow::UpsertProjection],
+    };
+
+    /// Those of the view of the inventory, which is a box of its own on the sheet of the business.
+    const INVENTORY: Self = Self {
+        delivery: &[Arrow::EventSubscription, Arrow::InventoryConsumer],
+        history: &[Arrow::HistoricalEvents],
+        write: &[Arrow::UpsertProjection, Arrow::InventoryDb],
+    };
+}
 
 /// Handles the events of every partition, in the order of each partition, on lanes of its own.
 #[async_trait]
@@ -34,6 +67,22 @@ pub trait EventHandler: Send + Sync + Debug {
     /// beside the live one: a view. Those of a process manager do not.
     fn is_rebuildable(&self) -> bool {
         self.documents().is_some() && self.refused_commands().is_none()
+    }
+
+    /// The arrows that its events cross: those of a view for a view, and none for another handler.
+    fn arrows(&self) -> LaneArrows {
+        if self.is_rebuildable() {
+            LaneArrows::VIEW
+        } else {
+            LaneArrows::default()
+        }
+    }
+
+    /// Whether it writes anything because of an event, for a handler without documents: only then does the
+    /// event cross the arrow to what it writes. Asked after the event was performed, and for the live map
+    /// alone.
+    fn writes(&self, _event: &TypedEvent) -> bool {
+        true
     }
 
     /// Prepares to handle every event of a workspace again from the first one on, because its checkpoint is
@@ -66,5 +115,13 @@ impl EventHandler for Projection {
 
     fn documents(&self) -> Option<&'static dyn AnyView> {
         Some(self.0)
+    }
+
+    fn arrows(&self) -> LaneArrows {
+        if self.name() == InventoryView::NAME {
+            LaneArrows::INVENTORY
+        } else {
+            LaneArrows::VIEW
+        }
     }
 }

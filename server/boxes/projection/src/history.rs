@@ -1,24 +1,29 @@
 //! Historical events of a partition, as lanes read them from the event store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use broker::{Events, PartitionId, PublishedEvent, decode, read_next};
 
-use super::{Context, lane_error::LaneError};
+use super::{Context, handler::EventHandler, lane_error::LaneError, lane_hops::note_history};
 
 /// How many historical events are read at a time and applied in one transaction.
 const PAGE: u32 = 1_000;
 
-/// Reads the next historical events of a partition.
+/// Reads the next historical events of a partition for a handler.
 pub(super) async fn history(
     context: &Context,
+    handler: &dyn EventHandler,
     partition: PartitionId,
     after: u64,
 ) -> Result<Events, LaneError> {
+    let begun = Instant::now();
     let read = read_next(&*context.store, partition, after, PAGE).await?;
     let events = decode(&read);
     match events.first() {
-        Some(first) if first.position == after + 1 => Ok(events),
+        Some(first) if first.position == after + 1 => {
+            note_history(handler, partition, &events, begun.elapsed());
+            Ok(events)
+        }
         // Another server may have purged the workspace.
         None if context.store.workspace(partition.workspace).await?.is_none() => Err(LaneError::Gone),
         _ => Err(LaneError::Missing(after + 1)),

@@ -6,9 +6,14 @@
 //! delivered and however many servers run the lane. The caller retries an event that cannot be applied; once
 //! it has used up its attempts, the caller passes it as poison, and the lane parks it as a dead letter.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use tracing::{Instrument as _, Span};
+use domain::wire::hops::HopOutcome;
+use telemetry::hops;
+use tracing::Instrument as _;
 
 use super::{
     Changes, Commit, Context,
@@ -20,10 +25,11 @@ use super::{
     handler::EventHandler,
     history::{events_before, history},
     lane_error::LaneError,
+    lane_hops::{EventSpans, after_error},
     read_ahead::ReadAhead,
 };
 use broker::{PartitionId, PublishedEvent};
-use documents::{DocumentStoreError, LaneId, Scope, UpdateOutcome};
+use documents::{DocumentStoreError, LaneId, ParkedEvent, Scope, UpdateOutcome};
 
 /// With more events than this in one transaction, clients get a snapshot instead of single changes.
 pub(super) const MAX_TRACKED_EVENTS: usize = 512;
@@ -35,6 +41,8 @@ pub struct Lane {
     context: Arc<Context>,
     handler: Arc<dyn EventHandler>,
     partition: PartitionId,
+    /// The positions that it has parked since the last delivery, while its workspace was watched.
+    parked: Mutex<BTreeSet<u64>>,
 }
 
 impl Lane {
@@ -44,6 +52,7 @@ impl Lane {
             context,
             handler,
             partition,
+            parked: Mutex::default(),
         }
     }
 
@@ -86,20 +95,27 @@ impl Lane {
         delivered: &[Arc<PublishedEvent>],
         poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
-        // One span for each event, below the command that caused it: that is the trace in which an educator
-        // looks for it.
-        let applied = telemetry::spans_of(delivered, |event| {
-            tracing::debug_span!(
-                parent: None,
-                "Projection Worker",
-                projection.view = self.handler.name(),
-                partition = %self.partition,
-                event.r#type = %event.event_type,
-                event.position = event.position
-            )
+        let spans = EventSpans::of_delivery(&*self.handler, self.partition, delivered);
+        let Some(first) = spans.first() else {
+            return self.apply_next(delivered, poison).await;
+        };
+        let before = self.checkpoint();
+        let applied = self.apply_next(delivered, poison).instrument(first).await;
+        let (after, parked) = (self.checkpoint(), self.parked());
+        spans.end(|event| match (&applied, event.position) {
+            (_, position) if position <= before => Some(HopOutcome::Duplicate),
+            (_, position) if parked.contains(&position) => Some(HopOutcome::Parked),
+            (_, position) if position <= after => Some(HopOutcome::Done),
+            // Its workspace has ended.
+            (Ok(()), _) => None,
+            (Err(error), _) => after_error(event, error),
         });
-        let first = applied.first().cloned().unwrap_or_else(Span::none);
-        self.apply_next(delivered, poison).instrument(first).await
+        applied
+    }
+
+    /// The positions that it has parked while its workspace was watched.
+    fn parked(&self) -> BTreeSet<u64> {
+        std::mem::take(&mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn apply_next(
@@ -132,7 +148,7 @@ impl Lane {
 
     /// Applies historical events up to a position.
     pub async fn catch_up(&self, to: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
-        let mut read_ahead = ReadAhead::new(self.context.clone(), self.partition);
+        let mut read_ahead = ReadAhead::new(self.context.clone(), self.handler.clone(), self.partition);
         while !self.has_ended() {
             self.crash_if_requested();
             let checkpoint = self.checkpoint();
@@ -152,7 +168,7 @@ impl Lane {
         fields(partition = %self.partition, after)
     )]
     async fn read_history(&self, after: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
-        let events = history(&self.context, self.partition, after).await?;
+        let events = history(&self.context, &*self.handler, self.partition, after).await?;
         self.commit(after, &events, poison).await
     }
 
@@ -218,10 +234,7 @@ impl Lane {
             track_changes,
             sharing,
         };
-        let (updated, folded, applied) = step
-            .apply_most(from, events)
-            .instrument(tracing::debug_span!("Read Model Database"))
-            .await?;
+        let (updated, folded, applied) = step.write(from, events).await?;
         let (to, changes) = match updated {
             UpdateOutcome::Committed => {
                 if sharing != Share::Nothing {
@@ -233,6 +246,7 @@ impl Lane {
                     .instrument(tracing::debug_span!("Cache"))
                     .await;
                 self.measure(&events[..applied]);
+                self.note_parked(&folded.parked);
                 let to = from + applied as u64;
                 (
                     to,
@@ -294,6 +308,15 @@ impl Lane {
         } else {
             (false, Share::Checkpoint)
         }
+    }
+
+    /// Notes what it has parked, for the hops of the delivery.
+    fn note_parked(&self, parked: &[ParkedEvent]) {
+        if parked.is_empty() || !hops::is_watched(self.partition.workspace) {
+            return;
+        }
+        let mut noted = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.extend(parked.iter().map(|event| event.position));
     }
 
     fn measure(&self, events: &[Arc<PublishedEvent>]) {

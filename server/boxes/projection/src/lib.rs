@@ -24,6 +24,7 @@ pub mod lane;
 pub mod lane_controls;
 pub mod lane_error;
 pub mod lane_group;
+mod lane_hops;
 pub mod lane_leases;
 pub mod log_history;
 pub mod ownership;

@@ -6,22 +6,24 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::{Context, history::history, lane_error::LaneError};
+use super::{Context, handler::EventHandler, history::history, lane_error::LaneError};
 use broker::{Events, PartitionId};
 
 /// Reads the next batch of a partition in the background.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
     context: Arc<Context>,
+    handler: Arc<dyn EventHandler>,
     partition: PartitionId,
     /// The running read, and the position after which it starts.
     next: Option<(u64, JoinHandle<Result<Events, LaneError>>)>,
 }
 
 impl ReadAhead {
-    pub(super) fn new(context: Arc<Context>, partition: PartitionId) -> Self {
+    pub(super) fn new(context: Arc<Context>, handler: Arc<dyn EventHandler>, partition: PartitionId) -> Self {
         Self {
             context,
+            handler,
             partition,
             next: None,
         }
@@ -41,12 +43,12 @@ impl ReadAhead {
         let events = match batch {
             Some(Ok(events)) => events,
             // A failed read is repeated, so that the caller gets the current error.
-            _ => history(&self.context, self.partition, position).await?,
+            _ => history(&self.context, &*self.handler, self.partition, position).await?,
         };
         let end = position + events.len() as u64;
         if end < goal {
-            let (context, partition) = (self.context.clone(), self.partition);
-            let task = tokio::spawn(async move { history(&context, partition, end).await });
+            let (context, handler, partition) = (self.context.clone(), self.handler.clone(), self.partition);
+            let task = tokio::spawn(async move { history(&context, &*handler, partition, end).await });
             self.next = Some((end, task));
         }
         Ok(events)

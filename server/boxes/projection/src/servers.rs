@@ -76,8 +76,10 @@ impl ServerFollower {
                     self.following.look_now(*workspace);
                 }
             }
-            // The leases of this server renew themselves.
-            Heard::Message(ServerMessage::Owners) => {}
+            // The leases of this server renew themselves, and hops are of the lab.
+            Heard::Message(
+                ServerMessage::Owners | ServerMessage::HopsWanted { .. } | ServerMessage::Hops { .. },
+            ) => {}
             Heard::Message(ServerMessage::Crash { workspace, handler }) => {
                 request_crash(&self.context, &self.lanes, *workspace, handler);
             }

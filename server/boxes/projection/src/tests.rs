@@ -2,6 +2,7 @@
 //! once.
 
 mod generations;
+mod hops;
 mod lane_leases;
 mod model;
 mod ownership;

@@ -8,6 +8,7 @@ pub mod cursor;
 pub mod encoded;
 pub mod error;
 pub mod live;
+mod read_hops;
 pub mod settled;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
@@ -342,7 +343,7 @@ impl QueryApi {
         // Read before the lookup: every commit up to here was invalidated before it was noted, so none of
         // them has changed an answer that is still cached, and the answer is true at this later token too.
         let folded = progress.folded();
-        let answer = self.cache.get(key, Box::pin(load)).await?;
+        let answer = read_hops::look_up(&*self.cache, workspace, view.name(), key, load).await?;
         if !folded.covers(&answer.as_of) && !progress.controls().is_paused() {
             // A commit that the lane is about to publish. The client's next query may be answered from
             // memory, as of what is published, and must not go back behind this one.

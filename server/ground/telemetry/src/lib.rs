@@ -1,4 +1,4 @@
-//! Traces, and the [security log](security).
+//! Traces, the [hops] that are made of their spans, and the [security log](security).
 //!
 //! Each span is named after its box of the diagram, and is exported over OTLP if an endpoint is set.
 //!
@@ -6,6 +6,7 @@
 //! it, and a box that handles the event later, on any server, begins a span below that. Without an endpoint,
 //! spans appear only in the log.
 
+pub mod hops;
 pub mod security;
 
 use std::{collections::HashMap, sync::Arc};
@@ -105,20 +106,25 @@ pub trait Traced {
     fn traceparent(&self) -> Option<&str>;
 }
 
-/// A span for each event that has a trace, as a part of that trace. They last as long as the events are
-/// handled together.
-pub fn spans_of<E: Traced>(events: &[Arc<E>], span: impl Fn(&E) -> Span) -> Vec<Span> {
+/// A span for each event that has a trace, as a part of that trace, and of a watched workspace for every
+/// event, each with its event. They last as long as the events are handled together.
+pub fn spans_of<E: Traced>(
+    events: &[Arc<E>],
+    is_watched: bool,
+    span: impl Fn(&E) -> Span,
+) -> Vec<(&E, Span)> {
     let mut spans = Vec::new();
     for event in events {
-        let Some(traceparent) = event.traceparent() else {
+        let traceparent = event.traceparent();
+        if traceparent.is_none() && !is_watched {
             continue;
-        };
+        }
         let span = span(event);
         if span.is_disabled() {
             break;
         }
-        continue_from(&span, Some(traceparent));
-        spans.push(span);
+        continue_from(&span, traceparent);
+        spans.push((&**event, span));
     }
     spans
 }

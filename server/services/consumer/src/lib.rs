@@ -37,7 +37,7 @@ use projection::{
 };
 pub use projection::{
     effect::{EffectError, ProcessedPositions, Work},
-    handler::EventHandler,
+    handler::{EventHandler, LaneArrows},
     log_history::LogHistory,
 };
 

@@ -3,6 +3,12 @@
 //! An educator pauses, resumes and crashes lanes, and puts the workspace's clock forward. The lab only calls
 //! the boxes; what follows is their own behaviour, at every server. A pause is kept in their memory: once all
 //! have stopped, every lane runs.
+//!
+//! Students and educators see what happens there: [`hops`] are the arrows of the drawing that events and
+//! queries cross.
+
+pub mod hops;
+pub mod recordings;
 
 use std::sync::Arc;
 

@@ -1,6 +1,9 @@
 //! The consumer: decides for each event who gets a mail about it, and writes it.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use domain::{
@@ -8,6 +11,7 @@ use domain::{
     event::{DomainEvent, TypedEvent},
     id::WorkspaceId,
     view::notifications::notice,
+    wire::hops::Arrow,
 };
 use uuid::Uuid;
 
@@ -22,8 +26,11 @@ use super::{
     records::Records,
     sender::{Sender, skipped, written},
 };
-use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LaneArrows, Work};
 use documents::FoldFault;
+
+/// The most events of which it is known that a mail was written about them: those of a delivery.
+const MAX_WRITTEN_ABOUT: usize = 1_024;
 
 /// The age from which an event causes no mail: a day.
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -47,6 +54,8 @@ struct Draft<'a> {
 pub struct Notification {
     dependencies: Dependencies,
     sender: Sender,
+    /// The events that a mail was written about last.
+    written_about: Mutex<VecDeque<Uuid>>,
     preferences: Preferences,
 }
 
@@ -61,6 +70,7 @@ impl Notification {
         );
         Self {
             sender: Sender::new(claims, dependencies.per_hour),
+            written_about: Mutex::default(),
             preferences: Preferences::new(records),
             dependencies,
         }
@@ -295,6 +305,11 @@ impl Notification {
             }),
             Transport::Smtp(smtp) => self.sender.send(smtp, (id, mail), address, event).await?,
         }
+        let mut written_about = self.written_about.lock().unwrap_or_else(PoisonError::into_inner);
+        if written_about.len() == MAX_WRITTEN_ABOUT {
+            written_about.pop_front();
+        }
+        written_about.push_back(event.event_id);
         Ok(())
     }
 
@@ -313,6 +328,19 @@ impl Notification {
 impl EventHandler for Notification {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn arrows(&self) -> LaneArrows {
+        LaneArrows {
+            delivery: &[Arrow::NotificationConsumer],
+            history: &[],
+            write: &[Arrow::EmailPush],
+        }
+    }
+
+    fn writes(&self, event: &TypedEvent) -> bool {
+        let written_about = self.written_about.lock().unwrap_or_else(PoisonError::into_inner);
+        written_about.contains(&event.event_id)
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {

@@ -23,14 +23,14 @@ mod writer;
 use std::{fmt, path::Path, sync::Arc, sync::Mutex, sync::PoisonError, thread::JoinHandle};
 
 use async_trait::async_trait;
-use domain::{access::Actor, id::WorkspaceId};
+use domain::{access::Actor, event::TypedEvent, id::WorkspaceId, wire::hops::Arrow};
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc, oneshot},
 };
 use uuid::Uuid;
 
-use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LogHistory, Work};
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LaneArrows, LogHistory, Work};
 use documents::Opener;
 pub use find::{SearchRequest, SearchResult};
 use index::Files;
@@ -122,6 +122,18 @@ impl Search {
 impl EventHandler for Search {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn arrows(&self) -> LaneArrows {
+        LaneArrows {
+            delivery: &[Arrow::SearchIndexer],
+            history: &[],
+            write: &[Arrow::SearchIndex],
+        }
+    }
+
+    fn writes(&self, event: &TypedEvent) -> bool {
+        entry::views().any(|(_, view)| !view.keys(event).is_empty())
     }
 
     /// The index is this server's alone: its documents of the workspace are indexed again.

@@ -19,16 +19,18 @@ mod warehouse;
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use domain::id::WorkspaceId;
+use domain::{event::TypedEvent, id::WorkspaceId, wire::hops::Arrow};
 use time::Date;
 use tokio::sync::Mutex;
 
 use clock::SharedClock;
-use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LogHistory, PartitionId, Work};
+use consumer::{
+    CheckpointStorage, Consumer, EffectError, EventHandler, LaneArrows, LogHistory, PartitionId, Work,
+};
 pub use error::WarehouseError;
 use location::WarehouseLocation;
 use merging::take_similar;
-use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
+use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add, is_modelled};
 use table::{Row, encode, read};
 use warehouse::{FactFile, Manifest, Warehouse};
 
@@ -210,6 +212,18 @@ async fn run_blocking<T: Send + 'static>(
 impl EventHandler for Analytics {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn arrows(&self) -> LaneArrows {
+        LaneArrows {
+            delivery: &[Arrow::AnalyticsConsumer],
+            history: &[],
+            write: &[Arrow::DataWarehouse],
+        }
+    }
+
+    fn writes(&self, event: &TypedEvent) -> bool {
+        is_modelled(event)
     }
 
     /// What it has processed is recognised by its positions, unless one of them is of another history: then

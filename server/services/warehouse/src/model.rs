@@ -112,6 +112,20 @@ fn day_of_key(key: i32) -> Option<Date> {
     Date::from_calendar_date(key / 10_000, time::Month::try_from(month).ok()?, day).ok()
 }
 
+/// Whether an event adds anything to the dimensions or to the facts.
+pub(super) fn is_modelled(event: &TypedEvent) -> bool {
+    match &event.payload {
+        DomainEvent::Order(order) => match order {
+            OrderEvent::OrderCreated(_) | OrderEvent::OrderConfirmed(_) => true,
+            OrderEvent::OrderCancelled(cancelled) => cancelled.sold.is_some(),
+            OrderEvent::OrderRefunded(refunded) => refunded.sold.is_some(),
+            _ => false,
+        },
+        DomainEvent::Product(_) => true,
+        _ => event.event_type == "UserRegistered",
+    }
+}
+
 /// Adds an event to the dimensions and to the facts.
 pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut Facts) {
     let at = event.recorded_at.as_micros();

@@ -99,6 +99,10 @@ fn advance_clock(_: &World, _: Column) -> Option<Value> {
     Some(json!({"advance_ms": 1_000}))
 }
 
+fn newest_run(_: &World, _: Column) -> Option<Value> {
+    Some(json!({"title": "The newest run"}))
+}
+
 fn no_labels(_: &World, _: Column) -> Option<Value> {
     Some(json!({}))
 }
@@ -176,6 +180,7 @@ const RULES: &[Rule] = &[
     ),
     read("/api/v1/lab/projections", "", LAB_READERS),
     read("/api/v1/lab/clock", "", LAB_READERS),
+    read("/api/v1/lab/hops", "", LAB_READERS),
     write("post", "/api/v1/lab/clock", advance_clock, EDUCATORS),
     write("post", "/api/v1/lab/projections/{name}/pause", nothing, EDUCATORS),
     write(
@@ -185,6 +190,26 @@ const RULES: &[Rule] = &[
         EDUCATORS,
     ),
     write("post", "/api/v1/lab/projections/{name}/crash", nothing, EDUCATORS),
+    // each in their own workspace, which has an event by now
+    write(
+        "post",
+        "/api/v1/lab/recordings",
+        newest_run,
+        [401, 403, 403, 403, 201, 201, 201],
+    ),
+    read("/api/v1/lab/recordings", "", LAB_READERS),
+    // no recording has this id
+    read(
+        "/api/v1/lab/recordings/{id}",
+        "",
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
+    write(
+        "delete",
+        "/api/v1/lab/recordings/{id}",
+        nothing,
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
     // None is being rebuilt yet.
     write(
         "delete",

@@ -41,6 +41,11 @@ const RULES: &[(&str, Row)] = &[
     ("/office/activity", OFFICE),
     ("/office/people", OFFICE),
     ("/office/stock", OFFICE),
+    ("/lab", LOG),
+    ("/lab/split", LOG),
+    ("/lab/recording", LOG),
+    // no recording has the id of an order
+    ("/lab/recording/:id", [200, 403, 403, 403, 404, 404, 404]),
     ("/streams", LOG),
     ("/streams/:stream", [200, 403, 403, 403, 200, 200, 404]),
 ];

@@ -78,7 +78,7 @@ impl Servers {
         first.server.start();
         first.server.url(0).await;
         for node in others {
-            copy_keys(&first.server, &node.server);
+            node.server.take_keys_of(&first.server);
             node.server.start();
             node.server.url(0).await;
         }
@@ -102,17 +102,6 @@ impl Servers {
         for node in &self.nodes {
             node.server.stop().await;
         }
-    }
-}
-
-/// Servers of one database have the same keys.
-fn copy_keys(from: &Server, to: &Server) {
-    let (source, target) = (from.folder().join("keys"), to.folder().join("keys"));
-    std::fs::create_dir(&target).unwrap();
-    std::fs::set_permissions(&target, std::fs::metadata(&source).unwrap().permissions()).unwrap();
-    for file in std::fs::read_dir(&source).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), target.join(file.file_name())).unwrap();
     }
 }
 

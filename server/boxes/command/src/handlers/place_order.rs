@@ -45,8 +45,8 @@ async fn place(
     let loaded = repository.load::<Order>(intent, freshness).await?;
     let catalogue = catalogue(repository, intent.workspace, order, freshness).await?;
     let context = repository.context(intent, catalogue);
-    let events = decide::<Order>(&loaded, order.clone().into(), &context)?;
-    repository.append::<Order>(intent, &loaded, events, &[]).await
+    let decision = decide::<Order>(intent, &loaded, freshness, order.clone().into(), &context)?;
+    repository.append::<Order>(intent, &loaded, decision, &[]).await
 }
 
 /// The products of an order's lines.

@@ -18,7 +18,7 @@ use crate::{
     aggregate_loader::{Freshness, LoadedAggregate},
     failure::CommandFailure,
     intent::Intent,
-    repository::{Repository, decide},
+    repository::{Decision, Repository, decide},
     retry::AttemptError,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Account<'a> {
 /// The decisions on an account and its email, appended together.
 pub(super) struct AccountDecision {
     loaded: Arc<LoadedAggregate<UserState>>,
-    events: Vec<UserEvent>,
+    user: Decision<UserEvent>,
     reservations: Vec<ReservationAppend>,
 }
 
@@ -83,19 +83,19 @@ impl<'a> Account<'a> {
         let (repository, intent) = (self.repository, self.intent);
         let loaded = repository.load::<User>(intent, freshness).await?;
         let context = repository.context(intent, ());
-        let events = decide::<User>(&loaded, command, &context)?;
+        let user = decide::<User>(intent, &loaded, freshness, command, &context)?;
         let reservations = email_reservation::decide(
             repository,
             intent.workspace,
             &loaded.state,
-            &events,
+            &user.events,
             &context,
             freshness,
         )
         .await?;
         Ok(AccountDecision {
             loaded,
-            events,
+            user,
             reservations,
         })
     }
@@ -108,7 +108,7 @@ impl<'a> Account<'a> {
     ) -> Result<Option<(&'a People, PersonId)>, PeopleError> {
         let Some(person) = self
             .person
-            .filter(|_| !self.has_written && !decision.events.is_empty())
+            .filter(|_| !self.has_written && !decision.user.events.is_empty())
         else {
             return Ok(None);
         };
@@ -125,11 +125,11 @@ impl<'a> Account<'a> {
     pub(super) async fn append(&self, decision: AccountDecision) -> Result<AppendAnswer, AttemptError> {
         let AccountDecision {
             loaded,
-            events,
+            user,
             reservations,
         } = decision;
         self.repository
-            .append::<User>(self.intent, &loaded, events, &reservations)
+            .append::<User>(self.intent, &loaded, user, &reservations)
             .await
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     json_body::JsonBody,
     limits::{COST_OF_REGISTERING, password_turn},
     problem::{ApiProblem, Kind},
+    request_hops::note_command,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -92,8 +93,21 @@ pub(super) async fn send(
     Ok(Json(answer))
 }
 
-/// Carries out the command of a request, of a frame of a socket or of a form.
+/// Carries out the command of a request, of a frame of a socket or of a form; the current span is that of
+/// the request.
 pub(crate) async fn carry_out(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    request: &CommandRequest,
+    idempotency_key: Option<&str>,
+    traceparent: Option<&str>,
+) -> Result<CommandAnswer, ApiProblem> {
+    let answered = try_carry_out(gateway, caller, request, idempotency_key, traceparent).await;
+    note_command(caller.workspace(), request, answered.as_ref());
+    answered
+}
+
+async fn try_carry_out(
     gateway: &SharedGateway,
     caller: &Caller,
     request: &CommandRequest,

@@ -22,9 +22,17 @@ use crate::{
 /// Follow views live
 ///
 /// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command` and
-/// `pong`; the server sends `snapshot`, `change`, `caught_up`, `result`, `error` and `ping`. A program sends
-/// its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect from Foldline's
-/// own pages.
+/// `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `result`, `error` and `ping`.
+/// A program sends its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect
+/// from Foldline's own pages.
+///
+/// `{"op":"subscribe","id":1,"view":"orders","key":"…"}` follows a document; with `listing` and `group` in
+/// place of `key`, a listing. `{"op":"subscribe","id":7,"lab":"hops"}` follows the hops of the workspace, for
+/// students and educators. It is answered with
+/// `{"op":"hops","id":7,"data":[…],"merged":[…],"dropped":0}`: first, at once, the newest up to 200 hops that
+/// are kept, or none, and then at most 10 frames a second of at most 50 single hops each; of the others there
+/// is a number for each arrow in `merged`. The members are those of `GET /lab/hops`. A client that reads
+/// slowly loses the oldest hops, and `dropped` counts them.
 ///
 /// Every frame counts as a request, with any content. A client that goes on far over its limit is closed with
 /// the code 1008 and a reason. The open sockets of one person, of one address and of one workspace are

@@ -15,6 +15,7 @@ use domain::{
 use monitor::{Direction, EventFilter};
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::Instrument as _;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ use crate::{
     auth::Caller,
     params::{PageLimit, QueryParams, WholeNumber},
     problem::ApiProblem,
+    request_hops::replay,
 };
 
 /// No name of a stream, a type or a category is longer.
@@ -121,6 +123,7 @@ pub(crate) async fn streams_page(
     Ok(gateway
         .inspection
         .streams(caller.workspace(), prefix, cursor, limit)
+        .instrument(replay(caller.workspace(), None))
         .await?)
 }
 
@@ -170,6 +173,7 @@ pub(crate) async fn stream_page(
     let page = gateway
         .inspection
         .stream(caller.workspace(), &stream, from, direction, limit)
+        .instrument(replay(caller.workspace(), Some(stream.as_str())))
         .await?;
     page.ok_or_else(not_found)
 }
@@ -202,6 +206,7 @@ pub(super) async fn events(
     let page = gateway
         .inspection
         .events(caller.workspace(), &filter, &after, limit)
+        .instrument(replay(caller.workspace(), None))
         .await?;
     Ok(Json(page))
 }

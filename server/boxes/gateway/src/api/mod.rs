@@ -9,6 +9,7 @@ mod dead_letters;
 mod docs;
 mod email_confirmations;
 mod export;
+mod hops;
 mod lab;
 mod live;
 mod log;
@@ -16,6 +17,7 @@ mod mailbox;
 mod password_resets;
 mod problems;
 mod projections;
+mod recordings;
 mod schemas;
 mod search;
 mod session;
@@ -83,7 +85,8 @@ const MAX_WAIT_MS: u64 = 60_000;
         (name = "operations",
             description = "The status of projections, dead letters, and whether all is done."),
         (name = "lab",
-            description = "An educator pauses and crashes parts of the pipeline, to show how it recovers."),
+            description = "The pipeline of a workspace: watched, recorded, and paused and crashed by an \
+                educator, to show how it recovers."),
         (name = "picture", description = "The architecture as an infographic, for everyone."),
         (name = "log", description = "Inspection of the event store, for students and educators."),
     )
@@ -146,6 +149,9 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(lab::resume))
         .routes(routes!(lab::crash))
         .routes(routes!(lab::clock, lab::move_clock))
+        .routes(routes!(hops::hops))
+        .routes(routes!(recordings::list, recordings::keep))
+        .routes(routes!(recordings::read, recordings::delete))
         .route_layer(from_fn(move |request, next| within(timeout, request, next)));
     // These wait for a view where the client asks for it, or read the whole log.
     let long_timeout = timeout + Duration::from_millis(MAX_WAIT_MS);

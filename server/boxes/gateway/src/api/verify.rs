@@ -3,12 +3,14 @@
 use axum::{Json, extract::State};
 use domain::wire::{Problem, VerifyReport};
 use telemetry::security::{SecurityEvent, SecurityRecord};
+use tracing::Instrument as _;
 
 use crate::{
     SharedGateway,
     auth::Caller,
     limits::{COST_OF_READING_ALL, charge_workspace},
     problem::ApiProblem,
+    request_hops::replay,
 };
 
 /// Verify the workspace
@@ -37,7 +39,11 @@ pub(super) async fn verify(
         .find(caller.workspace())
         .await?
         .ok_or_else(unknown)?;
-    let report = gateway.inspection.verify(&workspace).await?;
+    let report = gateway
+        .inspection
+        .verify(&workspace)
+        .instrument(replay(caller.workspace(), None))
+        .await?;
     SecurityRecord::new(SecurityEvent::Verified).write();
     Ok(Json(report))
 }

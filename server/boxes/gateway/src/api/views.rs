@@ -29,6 +29,7 @@ use crate::{
     auth::Caller,
     params::{self, PageLimit, QueryParams, WholeNumber},
     problem::ApiProblem,
+    request_hops::note_query,
 };
 
 /// How long an answer may wait for a view, in milliseconds.
@@ -100,8 +101,9 @@ pub(super) async fn document(
     let answer = gateway
         .queries
         .encoded_document(caller.workspace(), caller.actor(), &view, &key, wait)
-        .await?;
-    Ok(encoded_answer(&answer, gzip, HeaderMap::new()))
+        .await;
+    let _answering = note_query(caller.workspace(), &view, &answer);
+    Ok(encoded_answer(&*answer?, gzip, HeaderMap::new()))
 }
 
 /// Read a page of a listing
@@ -126,12 +128,13 @@ pub(super) async fn listing(
     AcceptsGzip(gzip): AcceptsGzip,
 ) -> Result<Response, ApiProblem> {
     let wait = wait(params.after.clone(), params.timeout_ms);
-    let request = params.request(view);
+    let request = params.request(view.clone());
     let answer = gateway
         .queries
         .encoded_listing(caller.workspace(), caller.actor(), request, wait)
-        .await?;
-    Ok(encoded_answer(&answer, gzip, HeaderMap::new()))
+        .await;
+    let _answering = note_query(caller.workspace(), &view, &answer);
+    Ok(encoded_answer(&*answer?, gzip, HeaderMap::new()))
 }
 
 impl ListingParams {

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use domain::wire::{CommandRequest, ServerFrame};
-use telemetry::security;
+use telemetry::{hop_span, security};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tracing::{Instrument as _, Level};
 
 use crate::{
     SharedGateway,
@@ -106,7 +107,9 @@ async fn carry_out_one(gateway: &SharedGateway, caller: &Caller, queued: QueuedC
     let outcome = match caller.session_status(gateway).await {
         Ok(SessionStatus::Ended) => Err(TokenRefusal::SessionEnded.into()),
         Ok(SessionStatus::Guest | SessionStatus::Active) => {
-            carry_out(gateway, caller, &command, Some(&idempotency_key), None).await
+            carry_out(gateway, caller, &command, Some(&idempotency_key), None)
+                .instrument(hop_span!(Level::INFO, "API Gateway"))
+                .await
         }
         Err(error) => Err(error.into()),
     };

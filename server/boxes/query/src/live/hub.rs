@@ -64,7 +64,7 @@ struct Sessions {
 
 /// Counts as one of the subscriptions that a sandbox may have, until it is dropped.
 #[derive(Debug)]
-pub(super) struct SubscriptionPermit {
+pub struct SubscriptionPermit {
     hub: Arc<Hub>,
     workspace: WorkspaceId,
 }

@@ -230,6 +230,12 @@ impl LiveSession {
         }
     }
 
+    /// A permit for a subscription that another service serves on the same connection: it counts as one of
+    /// those that the sandbox may have.
+    pub fn permit(&self) -> Result<SubscriptionPermit, QueryError> {
+        self.hub.acquire(self.workspace)
+    }
+
     /// Waits for the next item for the client. Cancel safe: an item that was not returned is returned next
     /// time.
     pub async fn next(&mut self) -> LiveItem {

@@ -1,0 +1,60 @@
+//! The islands of the lab, which only its own bundle contains: the live map, the split view and the
+//! recordings. Their texts are those of the frame and the shop, and the group `lab`; a page of the lab loads
+//! no others.
+//!
+//! The drawing of the map is no part of an island: the page has it as a static element with the id
+//! [`DRAWING`], over which the map draws. The names on a sheet come with the props, in the page's language,
+//! because the tables of labels stay on the server.
+
+mod map;
+mod recording;
+mod split;
+
+pub(crate) use map::LabMap;
+pub(crate) use recording::LabRecording;
+pub(crate) use split::LabSplit;
+
+use serde::{Deserialize, Serialize};
+
+/// The id of the element that contains the drawing as an inline SVG.
+pub(crate) const DRAWING: &str = "lab-drawing";
+
+/// The id of the element around drawing and map, which fills the screen for a projector.
+pub(crate) const STAGE: &str = "lab-stage";
+
+/// A sheet of the drawing, with its names in the page's language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LabSheet {
+    /// `pattern` or `business`.
+    pub(crate) name: String,
+    /// Its boxes, in the order of the layout.
+    pub(crate) boxes: Vec<LabBox>,
+    /// Its arrows, in the order of the layout.
+    pub(crate) arrows: Vec<LabArrow>,
+}
+
+/// A box of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LabBox {
+    /// Its id: the group `box-<id>` of the drawing.
+    pub(crate) id: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// What it does; empty on the sheet `business`, where most boxes have a name only.
+    pub(crate) role: String,
+}
+
+/// An arrow of a sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LabArrow {
+    /// Its id: the group `arrow-<id>` of the drawing.
+    pub(crate) id: String,
+    /// Its label; empty if the drawing has none for it.
+    pub(crate) label: String,
+    /// The id of the box where it begins.
+    pub(crate) from: String,
+    /// The id of the box where it ends.
+    pub(crate) to: String,
+    /// The flow whose colour it has: `command`, `event`, `query` or `replay`.
+    pub(crate) flow: String,
+}

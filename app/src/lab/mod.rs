@@ -1,0 +1,23 @@
+//! The lab's model: what the map, the split view and a recording show, as pure functions over hops and
+//! events. It knows no browser and no clock, so that all of it is tested natively; instants come in as
+//! arguments.
+//!
+//! [`hop_log`] keeps the hops of a session, and [`schedule`] lays them out on a stretched time axis on which
+//! a person can follow them. [`time_travel`] folds the events of the workspace to the documents of any
+//! moment, and [`difference`] compares two of them. [`timeline`] joins both axes for sliders and steps, and
+//! [`playback`] is where on it a person is. [`figures`] has the numbers at the boxes, [`staleness`] how far
+//! views were behind the log, and [`recording`] reads and writes the file of a run.
+//!
+//! A *moment* is a [`Timestamp`](domain::timestamp::Timestamp) on the axis of the schedule. It is the
+//! servers' time, except that a run of hops takes longer than it did. A *count* of events is a place in the
+//! log: the documents after so many events.
+
+pub mod difference;
+pub mod figures;
+pub mod hop_log;
+pub mod playback;
+pub mod recording;
+pub mod schedule;
+pub mod staleness;
+pub mod time_travel;
+pub mod timeline;

@@ -2,6 +2,7 @@
 //! the other, so that other load on the machine affects all of them; then the next run begins.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -33,6 +34,22 @@ pub(crate) struct RunSettings {
     pub(crate) foldline: Option<PathBuf>,
     /// The folder of the peer Emmett, with its packages; absent if they could not be installed.
     pub(crate) emmett: Option<PathBuf>,
+    /// The folder of the program that measures the product in a browser; absent if its packages could not be
+    /// installed.
+    pub(crate) client: Option<PathBuf>,
+}
+
+/// Figures that only some benchmarks have, by their names with units.
+pub(crate) type NamedFigures = BTreeMap<&'static str, f64>;
+
+/// A figure over the time of a run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Series {
+    pub(crate) name: &'static str,
+    /// The figure of each tenth of the time.
+    pub(crate) tenths: Vec<f64>,
+    /// Seconds since the beginning, and the figure.
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// A measured program. It is dropped after the case, with all its data.
@@ -47,6 +64,16 @@ pub(crate) trait Contender {
     /// The flushes of the disk for one call, if they were counted.
     fn flushes(&self) -> Option<f64> {
         None
+    }
+
+    /// Further figures of the last run; those of all runs have the same names.
+    fn named(&self) -> NamedFigures {
+        NamedFigures::new()
+    }
+
+    /// The course of the last run.
+    fn series(&self) -> Vec<Series> {
+        Vec::new()
     }
 
     /// Stops its background tasks.
@@ -69,6 +96,8 @@ pub(crate) enum Measure {
     Cpu,
     /// The server's memory or storage for each.
     Size,
+    /// A figure that only some benchmarks have. Less of it is better.
+    Named(&'static str),
 }
 
 impl Measure {
@@ -186,6 +215,12 @@ pub(crate) struct ContenderResult {
     pub(crate) figures: Figures,
     /// Flushes of the disk for one call of one caller; absent if the disk does not count them.
     pub(crate) flushes: Option<f64>,
+    /// Figures that only some benchmarks have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) named: BTreeMap<&'static str, Spread>,
+    /// The course of the last run, of a benchmark that shows one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) series: Vec<Series>,
 }
 
 /// The result of a comparison.
@@ -232,9 +267,12 @@ impl Case<'_> {
             return Ok(None);
         }
         let mut samples: Vec<Vec<Sample>> = self.contenders.iter().map(|_| Vec::new()).collect();
+        let mut named: Vec<Vec<NamedFigures>> = self.contenders.iter().map(|_| Vec::new()).collect();
         // A tenth of the time to warm up plans, pages and pools; it does not count.
         for run in 0..=settings.runs {
-            for (contender, samples) in self.contenders.iter_mut().zip(&mut samples) {
+            for (contender, (samples, named)) in
+                self.contenders.iter_mut().zip(samples.iter_mut().zip(&mut named))
+            {
                 let name = contender.name();
                 let (time, what) = if run == 0 {
                     (settings.time / 10, "warms up".to_owned())
@@ -248,15 +286,18 @@ impl Case<'_> {
                     .with_context(|| format!("{}: {name}", self.title))?;
                 if run > 0 {
                     samples.push(sample);
+                    named.push(contender.named());
                 }
             }
         }
         let mut results = Vec::with_capacity(samples.len());
-        for (contender, samples) in self.contenders.iter().zip(&samples) {
+        for (contender, (samples, named)) in self.contenders.iter().zip(samples.iter().zip(&named)) {
             results.push(ContenderResult {
                 name: contender.name(),
                 figures: Figures::of(samples)?,
                 flushes: contender.flushes(),
+                named: spreads(named)?,
+                series: contender.series(),
             });
         }
         for contender in self.contenders {
@@ -273,16 +314,32 @@ impl Case<'_> {
     }
 }
 
+/// The spreads of the figures that every run has.
+fn spreads(runs: &[NamedFigures]) -> Result<BTreeMap<&'static str, Spread>> {
+    let Some(first) = runs.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let mut spreads = BTreeMap::new();
+    for name in first.keys().copied() {
+        let figures: Option<Vec<f64>> = runs.iter().map(|run| run.get(name).copied()).collect();
+        if let Some(figures) = figures {
+            spreads.insert(name, Spread::of(figures)?);
+        }
+    }
+    Ok(spreads)
+}
+
 /// Computes the comparisons whose contenders were measured.
 fn compare(results: &[ContenderResult], comparisons: Vec<Comparison>) -> Result<Vec<ComparisonResult>> {
     let figure = |name: &str, measure| -> Option<Spread> {
-        let figures = &results.iter().find(|result| result.name == name)?.figures;
+        let ContenderResult { figures, named, .. } = results.iter().find(|result| result.name == name)?;
         match measure {
             Measure::PerSecond => Some(figures.per_second.clone()),
             Measure::P50 => figures.p50_ms.clone(),
             Measure::P99 => Spread::of(vec![figures.p99_ms?]).ok(),
             Measure::Cpu => figures.cpu_ms.clone(),
             Measure::Size => figures.kib.clone(),
+            Measure::Named(figure) => named.get(figure).cloned(),
         }
     };
     let mut comparison_results = Vec::with_capacity(comparisons.len());
@@ -350,6 +407,10 @@ mod tests {
                 cost: Cost::default(),
             })
         }
+
+        fn named(&self) -> NamedFigures {
+            NamedFigures::from([("requests", 7.0)])
+        }
     }
 
     fn case(turns: &Arc<Mutex<Vec<&'static str>>>, comparisons: Vec<Comparison>) -> Case<'static> {
@@ -377,6 +438,7 @@ mod tests {
             big: false,
             foldline: None,
             emmett: None,
+            client: None,
         }
     }
 
@@ -408,6 +470,24 @@ mod tests {
             .unwrap();
         let met: Vec<_> = found.comparisons.iter().map(|result| result.met).collect();
         assert_eq!(met, [Some(true), Some(false), Some(true), Some(false), None]);
+    }
+
+    #[tokio::test]
+    async fn a_figure_that_only_some_benchmarks_have_is_compared_by_its_name() {
+        let at_most = |name, most| Comparison::alone(Measure::Named(name), "ours", Threshold::AtMost(most));
+        let comparisons = vec![
+            at_most("requests", 7.0),
+            at_most("requests", 6.0),
+            at_most("unknown", 1.0),
+        ];
+        let found = case(&Arc::default(), comparisons)
+            .run(&settings(""))
+            .await
+            .unwrap()
+            .unwrap();
+        let met: Vec<_> = found.comparisons.iter().map(|result| result.met).collect();
+        assert_eq!(met, [Some(true), Some(false)], "an unknown figure is not compared");
+        assert_eq!(found.contenders[0].named["requests"].runs, [7.0, 7.0]);
     }
 
     #[tokio::test]

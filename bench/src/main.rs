@@ -45,7 +45,7 @@ use report::{Format, Report};
     about = "Foldline, its peers and the floor, in turns"
 )]
 struct Cli {
-    /// The benchmarks to run [default: all]
+    /// The benchmarks to run [default: all but soak]
     #[arg(value_name = "NAME")]
     names: Vec<Benchmark>,
     /// How long each contender is measured in each run; benchmarks that count events use as many as fit
@@ -63,7 +63,8 @@ struct Cli {
     /// Only the contenders whose names contain this; without a comparison, but useful for a profile
     #[arg(long, value_name = "TEXT", default_value = "")]
     contender: String,
-    /// Also run the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers
+    /// Also run the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers, a soak
+    /// of an hour
     #[arg(long)]
     big: bool,
     /// The release of the product, for the benchmarks that measure it from outside
@@ -72,6 +73,9 @@ struct Cli {
     /// The folder of the peer Emmett, with its packages
     #[arg(long, value_name = "FOLDER")]
     emmett: Option<PathBuf>,
+    /// The folder of the program that measures the product in a browser
+    #[arg(long, value_name = "FOLDER")]
+    client: Option<PathBuf>,
     /// Compare the ratios with those of a Markdown report, and fail if one is worse beyond both spreads
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
@@ -87,7 +91,7 @@ struct Cli {
     /// Write the results as Markdown to standard output
     #[arg(long)]
     markdown: bool,
-    /// Also write plots of growth and latency as SVG into this folder
+    /// Also write plots of growth, latency and a soak as SVG into this folder
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
 }
@@ -158,6 +162,7 @@ async fn run(cli: &Cli) -> Result<()> {
         big: cli.big,
         foldline: cli.foldline.clone(),
         emmett: cli.emmett.clone(),
+        client: cli.client.clone(),
     };
     // A report that cannot be read is named before hours of work.
     let recorded = cli.check.as_ref().map(fs::read_to_string).transpose()?;
@@ -168,13 +173,13 @@ async fn run(cli: &Cli) -> Result<()> {
         .filter(|database| cli.on.is_none_or(|only| only == *database))
         .collect();
     let names = if cli.names.is_empty() {
-        Benchmark::value_variants()
+        Benchmark::by_default()
     } else {
-        &cli.names
+        cli.names.clone()
     };
     let bench_databases = BenchDatabases::prepare(&databases).await?;
     let mut report = Report::new(&settings, &bench_databases, &databases).await?;
-    for benchmark in names {
+    for benchmark in &names {
         for database in &databases {
             for found in benchmark.run(*database, &bench_databases, &settings).await? {
                 report.add(benchmark.name(), found);

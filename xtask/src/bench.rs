@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds `bench/`, which is a workspace of its own with its own lockfile, and becomes
 //! it. What is measured, against whom, and how is told there; here is only what must be known before it is
-//! compiled, and what is built for it: the product's release, which some benchmarks measure from outside, and
-//! the peer Emmett.
+//! compiled, and what is built for it: the product's release, which some benchmarks measure from outside, the
+//! peer Emmett, and a browser with the packages that drive it.
 
 use std::{
     env,
@@ -25,7 +25,16 @@ use crate::{
 };
 
 /// The benchmarks that measure the product from outside.
-const OUTSIDE: [&str; 5] = ["growth", "http", "live", "orders", "verify"];
+const OUTSIDE: [&str; 7] = ["client", "growth", "http", "live", "orders", "soak", "verify"];
+
+/// The benchmark that is run only when it is named.
+const ONLY_NAMED: &str = "soak";
+
+/// The benchmark that uses a browser.
+const WITH_BROWSER: &str = "client";
+
+/// The names of the browser's program; its path may be in `FOLDLINE_CHROMIUM` as well.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// The benchmark that Emmett takes part in.
 const WITH_EMMETT: &str = "append";
@@ -37,7 +46,7 @@ const RECORDED: &str = "docs/performance-figures.md";
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Bench {
-    /// Which benchmarks, as in `append`; all of them where none is named
+    /// Which benchmarks, as in `append`; all of them but `soak` where none is named
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// How long each contender is measured in each run
@@ -65,7 +74,8 @@ pub(crate) struct Bench {
     /// Only the contenders whose names contain this, as in `ours`: for a profile
     #[arg(long, value_name = "TEXT")]
     contender: Option<String>,
-    /// Also the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers
+    /// Also the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers, a soak of
+    /// an hour
     #[arg(long)]
     big: bool,
     /// Compares the ratios with those of docs/performance-figures.md, and fails where one is worse beyond
@@ -78,7 +88,7 @@ pub(crate) struct Bench {
     /// The findings as Markdown on standard output
     #[arg(long)]
     markdown: bool,
-    /// Plots of growth and latency as SVG, into this folder
+    /// Plots of growth, latency and a soak as SVG, into this folder
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
 }
@@ -114,6 +124,11 @@ impl Bench {
         if self.runs_benchmark(WITH_EMMETT) {
             command.arg("--emmett").arg(install_emmett(workspace));
         }
+        if self.runs_benchmark(WITH_BROWSER)
+            && let Some(folder) = prepare_browser(workspace)
+        {
+            command.arg("--client").arg(folder);
+        }
         if let Some(folder) = &self.plots {
             command.arg("--plots").arg(folder);
         }
@@ -124,7 +139,10 @@ impl Bench {
     }
 
     fn runs_benchmark(&self, name: &str) -> bool {
-        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+        if self.names.is_empty() {
+            return name != ONLY_NAMED;
+        }
+        self.names.iter().any(|wanted| wanted == name)
     }
 
     fn check_names(&self, workspace: &Workspace) -> Result<()> {
@@ -174,6 +192,24 @@ fn install_emmett(workspace: &Workspace) -> PathBuf {
     folder
 }
 
+/// Installs a browser, and the packages of the browser tests, which drive it; returns the folder of the
+/// program that uses them. Without one of these the client is not measured.
+fn prepare_browser(workspace: &Workspace) -> Option<PathBuf> {
+    let is_named = env::var_os("FOLDLINE_CHROMIUM").is_some();
+    let prepared = if is_named || BROWSERS.iter().any(|browser| process::find(browser).is_some()) {
+        Ok(())
+    } else {
+        machine::apt_install(&["chromium"])
+    };
+    match prepared.and_then(|()| npm_ci(&workspace.root.join("end2end"))) {
+        Ok(()) => Some(workspace.root.join("bench/client")),
+        Err(error) => {
+            eprintln!("xtask: the client is not measured: {error:#}");
+            None
+        }
+    }
+}
+
 /// `npm ci`, when the lock file is not the one that was installed last.
 fn npm_ci(folder: &Path) -> Result<()> {
     let lock = fs::read(folder.join("package-lock.json"))?;
@@ -185,7 +221,9 @@ fn npm_ci(folder: &Path) -> Result<()> {
     process::run_quietly(
         Command::new("npm")
             .current_dir(folder)
-            .args(["ci", "--no-audit", "--no-fund"]),
+            .args(["ci", "--no-audit", "--no-fund"])
+            // The browser is the system's.
+            .env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1"),
     )?;
     fs::write(installed, lock)?;
     Ok(())
@@ -273,9 +311,15 @@ mod tests {
     }
 
     #[test]
+    fn a_soak_is_run_only_when_it_is_named() {
+        assert!(!parse(&[]).unwrap().runs_benchmark(ONLY_NAMED));
+        assert!(parse(&["soak"]).unwrap().runs_benchmark(ONLY_NAMED));
+    }
+
+    #[test]
     fn every_benchmark_that_needs_the_product_exists() {
         let names = names(&Workspace::locate().unwrap()).unwrap();
-        for name in OUTSIDE.iter().chain([&WITH_EMMETT]) {
+        for name in OUTSIDE.iter().chain([&WITH_EMMETT, &WITH_BROWSER, &ONLY_NAMED]) {
             assert!(
                 names.iter().any(|known| known == name),
                 "{name} is none of {names:?}"
@@ -304,7 +348,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refusal.contains("appnd") && refusal.contains("append, commands, growth"),
+            refusal.contains("appnd") && refusal.contains("append, client, commands, growth"),
             "{refusal}"
         );
         parse(&["project"]).unwrap().check_names(&workspace).unwrap();

@@ -1,6 +1,6 @@
-//! The floor of a server: bare axum. Trivial JSON, a body of any length from memory, and a fan-out of one
-//! frame by `tokio::sync::broadcast`. It runs in a process of its own, as ours does: this program again, with
-//! `--floor-server`.
+//! The floor of a server: bare axum. Trivial JSON, a body or a page of any length from memory, a fan-out of
+//! one frame by `tokio::sync::broadcast`, and a page that shows such frames as rows. It runs in a process of
+//! its own, as ours does: this program again, with `--floor-server`.
 
 use std::{env, process::Command};
 
@@ -13,7 +13,7 @@ use axum::{
         ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade},
     },
     http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Response},
     routing::{get, post},
     serve::ListenerExt as _,
 };
@@ -28,6 +28,29 @@ const BEHIND: usize = 64;
 
 /// The longest body.
 const LONGEST: usize = 1 << 20;
+
+/// How a page begins. Its icon is in it, so that a browser asks for nothing else.
+const PAGE: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>The floor</title>
+<link rel="icon" href="data:,"><p>"#;
+
+/// The rows of the frames, the newest first and at most as many as our lists have.
+const ROWS: &str = r#"<!doctype html><html lang="en"><meta charset="utf-8"><title>The floor</title>
+<link rel="icon" href="data:,"><button>Place order</button><table><tbody></tbody></table><script>
+const rows = document.querySelector("tbody");
+new WebSocket(`ws://${location.host}/live`, ["foldline.v1"]).onmessage = ({ data }) => {
+  const { key, status } = JSON.parse(data);
+  const row = document.createElement("tr");
+  row.dataset.order = key;
+  row.insertCell().textContent = key;
+  row.insertCell().textContent = status;
+  rows.prepend(row);
+  if (rows.rows.length > 1000) rows.lastChild.remove();
+};
+document.querySelector("button").addEventListener("click", () => {
+  const frame = { op: "change", key: crypto.randomUUID(), status: "confirmed" };
+  fetch("/publish", { method: "POST", body: JSON.stringify(frame) });
+});
+</script>"#;
 
 /// The process of the floor.
 #[derive(Debug)]
@@ -58,6 +81,8 @@ pub(crate) async fn serve() -> Result<()> {
     let routes = Router::new()
         .route("/json", get(json_answer))
         .route("/bytes/{length}", get(bytes_answer))
+        .route("/page/{length}", get(page_answer))
+        .route("/rows", get(rows_answer))
         .route("/publish", post(publish))
         .route("/live", get(live))
         .with_state(floor);
@@ -78,6 +103,19 @@ async fn json_answer() -> Json<Value> {
 async fn bytes_answer(State(floor): State<Floor>, Path(length): Path<usize>) -> Response {
     let body = Body::from(floor.bytes.slice(..length.min(LONGEST)));
     ([(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// A page of this length that has nothing but text.
+async fn page_answer(Path(length): Path<usize>) -> Html<String> {
+    let filler = "A bare page. ".bytes().cycle();
+    let rest = length.min(LONGEST).saturating_sub(PAGE.len());
+    let text: String = filler.take(rest).map(char::from).collect();
+    Html(format!("{PAGE}{text}"))
+}
+
+/// A page whose button publishes a frame, and which shows each frame as a row.
+async fn rows_answer() -> Html<&'static str> {
+    Html(ROWS)
 }
 
 /// Sends the body to all subscribers.

@@ -83,6 +83,11 @@ impl ServerProcess {
         Ok(fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5")?)
     }
 
+    /// Its open descriptors.
+    pub(crate) fn descriptors(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.child.id()))?.count())
+    }
+
     /// Stops it as an operator does.
     pub(crate) async fn stop(mut self) -> Result<()> {
         let id = self.child.id().to_string();

@@ -1,5 +1,6 @@
 //! Plots of the results as SVG: `growth.svg`, what a longer log or more open orders cost, and `latency.svg`,
 //! the median and the 99th percentile of each contender. A row is a line from a low to a high figure.
+//! `soak.svg` has a chart of each figure over the time of a soak.
 
 use std::{fs, path::Path};
 
@@ -14,11 +15,12 @@ use plotters::{
 };
 
 use super::{Report, ReportedCase, number};
-use crate::case::Measure;
+use crate::case::{Measure, Series};
 
 const WIDTH: u32 = 960;
 const ROW: u32 = 20;
 const LABELS: u32 = 470;
+const CHART: u32 = 150;
 
 const OURS: RGBColor = RGBColor(27, 94, 173);
 const OTHERS: RGBColor = RGBColor(120, 120, 120);
@@ -57,7 +59,60 @@ pub(super) fn write(report: &Report, folder: &Path) -> Result<()> {
         let svg = draw(&latency, caption, axis, &[])?;
         save(&folder.join("latency.svg"), &svg)?;
     }
+    let courses = courses(&report.cases);
+    if !courses.is_empty() {
+        save(&folder.join("soak.svg"), &draw_courses(&courses)?)?;
+    }
     Ok(())
+}
+
+/// What changed over the time of a run, with its caption.
+fn courses(cases: &[ReportedCase]) -> Vec<(String, &Series)> {
+    let mut courses = Vec::new();
+    for ReportedCase { found, .. } in cases {
+        for series in found.contenders.iter().flat_map(|placed| &placed.series) {
+            courses.push((format!("{}: {}", found.title, series.name), series));
+        }
+    }
+    courses
+}
+
+/// Draws a chart for each, one below the other, over the seconds.
+fn draw_courses(courses: &[(String, &Series)]) -> Result<String> {
+    let count = u32::try_from(courses.len())?;
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, count * CHART)).into_drawing_area();
+        let text = TextStyle::from(("sans-serif", 13).into_font()).color(&TEXT);
+        for (area, (caption, series)) in root.split_evenly((courses.len(), 1)).iter().zip(courses) {
+            area.draw(&Text::new(caption.as_str(), (8, 8), text.clone()))
+                .map_err(failed)?;
+            let end = series.points.iter().map(|(at, _)| *at).fold(1.0, f64::max);
+            let most = series.points.iter().map(|(_, figure)| *figure).fold(0.0, f64::max);
+            // From zero, so that a flat line looks flat.
+            let top = if most > 0.0 { most * 1.1 } else { 1.0 };
+            let mut chart = ChartBuilder::on(area)
+                .margin_top(28)
+                .margin_right(24)
+                .x_label_area_size(24)
+                .y_label_area_size(80)
+                .build_cartesian_2d(0.0..end, 0.0..top)
+                .map_err(failed)?;
+            chart
+                .configure_mesh()
+                .x_labels(10)
+                .y_labels(4)
+                .x_label_formatter(&|seconds| format!("{seconds:.0} s"))
+                .y_label_formatter(&|figure| number(*figure))
+                .label_style(text.clone())
+                .draw()
+                .map_err(failed)?;
+            let line = PathElement::new(series.points.clone(), OURS.stroke_width(2));
+            chart.draw_series([line]).map_err(failed)?;
+        }
+        root.present().map_err(failed)?;
+    }
+    Ok(svg)
 }
 
 fn save(file: &Path, svg: &str) -> Result<()> {
@@ -186,5 +241,23 @@ mod tests {
         assert!(svg.contains("SQLite: 100000 events") && svg.contains("bare axum"));
         let logarithmic = draw(&rows, "Cost", (0.1..10.0).log_scale(), &[]).unwrap();
         assert_eq!(logarithmic.matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn a_course_has_a_chart_with_its_caption() {
+        let series = |name, points| Series {
+            name,
+            tenths: Vec::new(),
+            points,
+        };
+        let memory = series("memory, MiB", vec![(1.0, 90.0), (2.0, 91.0), (3.0, 90.5)]);
+        let behind = series("events behind", vec![(1.0, 0.0), (2.0, 0.0)]);
+        let courses = [
+            ("SQLite: memory, MiB".to_owned(), &memory),
+            ("SQLite: events behind".to_owned(), &behind),
+        ];
+        let svg = draw_courses(&courses).unwrap();
+        assert!(svg.contains("SQLite: memory, MiB") && svg.contains("SQLite: events behind"));
+        assert!(svg.contains("<polyline"), "{svg}");
     }
 }

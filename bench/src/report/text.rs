@@ -1,12 +1,15 @@
 //! Tables, plain and in Markdown: for each case the contenders, then the comparisons.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{Report, ReportedCase, number};
 use crate::{
-    case::{ComparisonResult, ContenderResult, Measure, Threshold},
+    case::{ComparisonResult, ContenderResult, Measure, Series, Threshold},
     figures::Spread,
 };
+
+/// The columns of a table by tenths of the time.
+const TENTHS: usize = 10;
 
 /// The report for a terminal.
 pub(super) fn plain(report: &Report) -> String {
@@ -38,6 +41,12 @@ pub(super) fn plain(report: &Report) -> String {
                 let _ = write!(out, " {:>9}", cost.cell(placed));
             }
             out.push('\n');
+            if !placed.named.is_empty() {
+                let _ = writeln!(out, "    {}", named_line(placed));
+            }
+            for series in &placed.series {
+                let _ = writeln!(out, "    {}, by tenths: {}", series.name, tenths(series).join(", "));
+            }
         }
         for compared in &found.comparisons {
             let _ = writeln!(out, "  → {}", sentence(compared));
@@ -77,6 +86,7 @@ pub(super) fn markdown(report: &Report) -> String {
             }
             out.push('\n');
         }
+        further_tables(&mut out, &found.contenders);
         if !found.comparisons.is_empty() {
             let _ = writeln!(
                 out,
@@ -102,6 +112,46 @@ pub(super) fn markdown(report: &Report) -> String {
     }
     let _ = writeln!(out, "\n{}", tally(report));
     out
+}
+
+/// The figures that only some benchmarks have: a column for each, and a table of those by tenths of the time.
+fn further_tables(out: &mut String, placed: &[ContenderResult]) {
+    let names: BTreeSet<_> = placed.iter().flat_map(|result| result.named.keys()).collect();
+    if !names.is_empty() {
+        out.push_str("\n| |");
+        for name in &names {
+            let _ = write!(out, " {name} |");
+        }
+        let _ = writeln!(out, "\n|---|{}", "---:|".repeat(names.len()));
+        for result in placed {
+            let _ = write!(out, "| {} |", result.name);
+            for name in &names {
+                let spread = result.named.get(*name);
+                let cell = spread.map_or_else(|| "–".to_owned(), |spread| number(spread.median));
+                let _ = write!(out, " {cell} |");
+            }
+            out.push('\n');
+        }
+    }
+    for result in placed.iter().filter(|result| !result.series.is_empty()) {
+        let _ = writeln!(out, "\n| {}, by tenths of the time |{}", result.name, " |".repeat(TENTHS));
+        let _ = writeln!(out, "|---|{}", "---:|".repeat(TENTHS));
+        for series in &result.series {
+            let _ = writeln!(out, "| {} | {} |", series.name, tenths(series).join(" | "));
+        }
+    }
+}
+
+fn named_line(placed: &ContenderResult) -> String {
+    let figures = placed.named.iter();
+    let figures: Vec<_> = figures
+        .map(|(name, spread)| format!("{name}: {}", number(spread.median)))
+        .collect();
+    figures.join("; ")
+}
+
+fn tenths(series: &Series) -> Vec<String> {
+    series.tenths.iter().map(|figure| number(*figure)).collect()
 }
 
 fn preface(report: &Report) -> Vec<String> {
@@ -192,6 +242,7 @@ pub(super) fn subject(measure: Measure, of: &str) -> String {
         Measure::P99 => "p99 of ",
         Measure::Cpu => "CPU ms of ",
         Measure::Size => "KiB of ",
+        Measure::Named(name) => return format!("{name} of {of}"),
     };
     format!("{prefix}{of}")
 }

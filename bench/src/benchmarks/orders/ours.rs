@@ -43,6 +43,7 @@ const PART: usize = 2_000;
 
 pub(crate) struct Ours {
     load: Load,
+    storage: Storage,
     foldline: Foldline,
     shop: Storefront,
     callers: Vec<OrderCaller>,
@@ -83,6 +84,7 @@ impl Ours {
         shop.settled().await?;
         let mut this = Self {
             load,
+            storage,
             foldline,
             shop,
             callers,
@@ -99,6 +101,49 @@ impl Ours {
     /// The server and its workspace, without the customers.
     pub(crate) fn into_server(self) -> (Foldline, Storefront) {
         (self.foldline, self.shop)
+    }
+
+    /// The server, its storage and its workspace.
+    pub(crate) fn server(&self) -> (&Foldline, &Storage, &Storefront) {
+        (&self.foldline, &self.storage, &self.shop)
+    }
+
+    /// Lets the customers begin to place `rate` orders a second for this long, at times that do not depend on
+    /// how fast they are answered.
+    pub(crate) fn begin_paced(&mut self, rate: f64, time: Duration) -> Paced {
+        let between = Duration::from_secs_f64(1.0 / rate);
+        let begun = Instant::now();
+        let mut at_work = JoinSet::new();
+        let customers = u32::try_from(self.callers.len()).unwrap_or(u32::MAX);
+        for (number, mut caller) in (0_u32..).zip(self.callers.drain(..)) {
+            at_work.spawn(async move {
+                let outcome = caller
+                    .place_paced(begun, time, between * number, between * customers)
+                    .await;
+                (caller, outcome)
+            });
+        }
+        Paced {
+            at_work,
+            finished: Vec::new(),
+        }
+    }
+
+    /// Waits for the customers, and until all orders are done; returns their latencies by tenths of the time,
+    /// each from when the order was due until it was acknowledged.
+    pub(crate) async fn end_paced(&mut self, mut paced: Paced) -> Result<Vec<Latencies>> {
+        while let Some(joined) = paced.at_work.join_next().await {
+            paced.finish(joined?)?;
+        }
+        let mut tenths = tenths()?;
+        for (caller, latencies) in paced.finished {
+            self.callers.push(caller);
+            for (all, of_caller) in tenths.iter_mut().zip(&latencies) {
+                all.join(of_caller)?;
+            }
+        }
+        self.shop.settled().await?;
+        Ok(tenths)
     }
 
     /// Checks that acknowledged orders are on disk.
@@ -241,6 +286,27 @@ impl OrderCaller {
         Ok(latencies)
     }
 
+    /// Places an order at `begun + first`, and then one at each interval.
+    async fn place_paced(
+        &mut self,
+        begun: Instant,
+        time: Duration,
+        first: Duration,
+        interval: Duration,
+    ) -> Result<Vec<Latencies>> {
+        let mut tenths = tenths()?;
+        let mut due = first;
+        while due < time {
+            tokio::time::sleep_until((begun + due).into()).await;
+            self.place().await?;
+            if let Some(latencies) = tenths.get_mut(tenth(due, time)) {
+                latencies.note(begun.elapsed().saturating_sub(due));
+            }
+            due += interval;
+        }
+        Ok(tenths)
+    }
+
     async fn place_until(&mut self, until: Instant, waiting: &Waiting) -> Result<Latencies> {
         let mut latencies = Latencies::new()?;
         while Instant::now() < until {
@@ -257,6 +323,38 @@ impl OrderCaller {
         }
         Ok(latencies)
     }
+}
+
+/// Customers who place orders at given times.
+pub(crate) struct Paced {
+    at_work: JoinSet<(OrderCaller, Result<Vec<Latencies>>)>,
+    finished: Vec<(OrderCaller, Vec<Latencies>)>,
+}
+
+impl Paced {
+    /// An error if an order has failed: a soak must not go on for an hour without a customer.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        while let Some(joined) = self.at_work.try_join_next() {
+            self.finish(joined?)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, (caller, outcome): (OrderCaller, Result<Vec<Latencies>>)) -> Result<()> {
+        self.finished.push((caller, outcome?));
+        Ok(())
+    }
+}
+
+/// Latencies of each tenth of a time.
+fn tenths() -> Result<Vec<Latencies>> {
+    (0..10).map(|_| Latencies::new()).collect()
+}
+
+/// The tenth of a time, from 0, that a moment in it belongs to.
+pub(crate) fn tenth(moment: Duration, time: Duration) -> usize {
+    let tenth = moment.as_nanos() * 10 / time.as_nanos().max(1);
+    usize::try_from(tenth).map_or(9, |tenth| tenth.min(9))
 }
 
 /// The orders that customers wait for, by their ids.
@@ -317,5 +415,18 @@ async fn read(socket: &mut Socket, waiting: &Waiting) -> Result<()> {
 impl Drop for Confirmations {
     fn drop(&mut self) {
         self.reader.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_ten_tenths_and_what_is_late_is_in_the_last() {
+        let hour = Duration::from_hours(1);
+        for (seconds, expected) in [(0, 0), (359, 0), (360, 1), (3_599, 9), (3_600, 9), (9_999, 9)] {
+            assert_eq!(tenth(Duration::from_secs(seconds), hour), expected, "{seconds}");
+        }
     }
 }

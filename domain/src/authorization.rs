@@ -25,8 +25,11 @@ impl Actor {
                 | UserCommand::RequestEmailConfirmation(_)
                 | UserCommand::ConfirmEmail(_),
             )
-            // The refund of the payment comes first; fulfilment tells the order.
-            | Command::Order(OrderCommand::RefundOrder(_)) => self.role == Role::System,
+            // Fulfilment confirms an order when its stock is reserved and its payment processed. The refund
+            // of a payment comes first, and fulfilment tells the order.
+            | Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RefundOrder(_)) => {
+                self.role == Role::System
+            }
             // The decider checks the owner of an account or an inbox.
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
             | Command::Inbox(_)
@@ -36,7 +39,7 @@ impl Actor {
             | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
             Command::Email(_) => false,
-            Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
+            Command::Order(OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))
             | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
         }

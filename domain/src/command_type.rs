@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::rejection::Violation;
+use crate::{parse_error::without_input, rejection::Violation};
 
 /// The commands of one aggregate. Implemented by [`command_types!`](crate::command_types).
 pub trait CommandPayload: Sized {
@@ -30,7 +30,7 @@ pub fn parse_data<T: serde::de::DeserializeOwned>(data: &Value) -> Result<T, Vio
         };
         Violation {
             field,
-            message: error.into_inner().to_string(),
+            message: without_input(error.inner()),
         }
     })
 }

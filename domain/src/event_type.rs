@@ -11,7 +11,7 @@
 pub mod schema;
 pub mod upcast;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use upcast::Upcaster;
@@ -60,6 +60,16 @@ pub trait AggregateEvent: Sized + Send + Sync + 'static {
 
     /// Decodes a payload of the newest version; `None` if the aggregate has no such type.
     fn decode(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>>;
+
+    /// The payload of any version as that version writes it, without members that it does not have; `None` if
+    /// the aggregate has no such type or version.
+    fn rewritten(name: &str, version: u32, payload: &RawValue) -> Option<serde_json::Result<Box<RawValue>>>;
+}
+
+/// A payload as its struct writes it.
+pub fn rewritten<T: Serialize + DeserializeOwned>(payload: &RawValue) -> serde_json::Result<Box<RawValue>> {
+    let payload: T = serde_json::from_str(payload.get())?;
+    serde_json::value::to_raw_value(&payload)
 }
 
 /// Declares the enum of an aggregate's events: `event_types! { /// … pub enum OrderEvent { OrderCreated: 1 }
@@ -129,6 +139,24 @@ macro_rules! event_types {
             fn decode(name: &str, payload: &serde_json::value::RawValue) -> Option<serde_json::Result<Self>> {
                 match name {
                     $(stringify!($event) => Some(serde_json::from_str(payload.get()).map(Self::$event)),)*
+                    _ => None,
+                }
+            }
+
+            fn rewritten(
+                name: &str,
+                version: u32,
+                payload: &serde_json::value::RawValue,
+            ) -> Option<serde_json::Result<Box<serde_json::value::RawValue>>> {
+                match (name, version) {
+                    $(
+                        $($((stringify!($event), $from) => {
+                            Some($crate::event_type::rewritten::<$old>(payload))
+                        })+)?
+                        (stringify!($event), $version) => {
+                            Some($crate::event_type::rewritten::<$event>(payload))
+                        }
+                    )*
                     _ => None,
                 }
             }

@@ -7,8 +7,10 @@
 //! | module | content |
 //! |---|---|
 //! | [`access`] | actors and their roles |
+//! | [`parse_error`] | what parsers say of an input, without the input |
 //! | [`command_type`], [`event_type`] | the declaration of an aggregate's commands and events |
 //! | [`language`] | the languages that a person may choose |
+//! | `script` | the scripts of letters in new names and addresses |
 //! | [`visible_text`] | names as one line of visible text, and prose |
 //! | [`reason`] | the reasons that the shop itself gives, as events store them |
 //! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
@@ -34,11 +36,13 @@ pub mod event_type;
 pub mod id;
 pub mod language;
 pub mod money;
+pub mod parse_error;
 pub mod payment_method;
 pub mod policy;
 pub mod reason;
 pub mod rejection;
 pub mod replay;
+mod script;
 pub mod timestamp;
 pub mod token;
 pub mod view;

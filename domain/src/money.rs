@@ -15,6 +15,22 @@ pub fn minor_digits(currency: &str) -> u8 {
     }
 }
 
+/// The codes of ISO 4217 (list one) of money that is in use: without funds, precious metals, baskets, test
+/// codes and withdrawn currencies. In the order of the alphabet, by which they are found.
+const CURRENCIES: [&str; 155] = [
+    "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BHD", "BIF", "BMD",
+    "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CLP", "CNY", "COP", "CRC",
+    "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN", "ETB", "EUR", "FJD", "FKP", "GBP", "GEL",
+    "GHS", "GIP", "GMD", "GNF", "GTQ", "GYD", "HKD", "HNL", "HTG", "HUF", "IDR", "ILS", "INR", "IQD", "IRR",
+    "ISK", "JMD", "JOD", "JPY", "KES", "KGS", "KHR", "KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LAK", "LBP",
+    "LKR", "LRD", "LSL", "LYD", "MAD", "MDL", "MGA", "MKD", "MMK", "MNT", "MOP", "MRU", "MUR", "MVR", "MWK",
+    "MXN", "MYR", "MZN", "NAD", "NGN", "NIO", "NOK", "NPR", "NZD", "OMR", "PAB", "PEN", "PGK", "PHP", "PKR",
+    "PLN", "PYG", "QAR", "RON", "RSD", "RUB", "RWF", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP", "SLE",
+    "SOS", "SRD", "SSP", "STN", "SVC", "SYP", "SZL", "THB", "TJS", "TMT", "TND", "TOP", "TRY", "TTD", "TWD",
+    "TZS", "UAH", "UGX", "USD", "UYU", "UZS", "VED", "VES", "VND", "VUV", "WST", "XAF", "XCD", "XCG", "XOF",
+    "XPF", "YER", "ZAR", "ZMW", "ZWG",
+];
+
 /// An amount in minor units (cents) of one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,7 +39,7 @@ pub fn minor_digits(currency: &str) -> u8 {
 pub struct Money {
     /// Minor units: 1250 is 12.50 in a currency with two decimals; [`minor_digits`] has their number.
     pub amount: i64,
-    /// ISO 4217, three upper-case letters.
+    /// ISO 4217, three upper-case letters; of a new price, one of money in use.
     pub currency: String,
 }
 
@@ -36,9 +52,15 @@ impl Money {
         }
     }
 
-    /// Whether the code has the shape of ISO 4217.
+    /// Whether the code has the shape of ISO 4217, as that of every stored amount: earlier versions asked for
+    /// no more.
     pub fn has_currency(&self) -> bool {
         self.currency.len() == 3 && self.currency.bytes().all(|b| b.is_ascii_uppercase())
+    }
+
+    /// Whether the code is one of money that is in use, by ISO 4217: what a new price has.
+    pub fn has_current_currency(&self) -> bool {
+        CURRENCIES.binary_search(&self.currency.as_str()).is_ok()
     }
 
     /// This amount times `quantity`; `None` if it exceeds 64 bits.
@@ -104,6 +126,29 @@ mod tests {
             }
         }
         assert_eq!((minor_digits("CLF"), minor_digits("UYW")), (4, 4));
+    }
+
+    #[test]
+    fn a_current_currency_is_money_that_is_in_use() {
+        assert!(CURRENCIES.is_sorted());
+        for currency in [
+            "EUR", "USD", "JPY", "KWD", "XOF", "XAF", "XPF", "XCD", "XCG", "ZWG", "SLE", "VES",
+        ] {
+            assert!(Money::new(1, currency).has_current_currency(), "{currency}");
+        }
+        // not ISO 4217; test codes, metals, baskets and funds; withdrawn; not upper case
+        for currency in [
+            "BTC", "ABC", "XXX", "XTS", "XAU", "XAG", "XDR", "XUA", "XSU", "XBA", "CHE", "CHW", "CLF", "COU",
+            "MXV", "USN", "UYI", "UYW", "BOV", "ZWL", "HRK", "BGN", "SLL", "ANG", "CUC", "DEM", "eur", "",
+            "EURO",
+        ] {
+            let amount = Money::new(1, currency);
+            assert!(!amount.has_current_currency(), "{currency}");
+        }
+        assert!(
+            Money::new(1, "ZWL").has_currency(),
+            "an old amount stays readable"
+        );
     }
 
     #[test]

@@ -133,9 +133,12 @@ impl Violations {
         }
     }
 
-    /// Records a violation if a word of the text mixes letters of alphabets that look the same.
+    /// Records a violation if a letter of the text makes it look like [another one](visible_text::imitation).
     pub fn require_one_script(&mut self, text: &str, field: &str) {
-        if let Some(found) = visible_text::mixed_script(text) {
+        // A letter that cannot be seen is refused as such.
+        if visible_text::in_line(text).is_none()
+            && let Some(found) = visible_text::imitation(text)
+        {
             self.require(false, field, found.to_string());
         }
     }

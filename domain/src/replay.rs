@@ -8,8 +8,8 @@ use crate::{
     aggregate::{
         inventory::{InventoryEvent, ReceiveStock, ReleaseStock, ReserveStock, ShipStock},
         order::{
-            CancelOrder, ConfirmOrder, DeliverOrder, LineRequest, OrderCreated, OrderEvent, PlaceOrder,
-            RejectOrder, ShipOrder,
+            CancelOrder, DeliverOrder, LineRequest, OrderCreated, OrderEvent, PlaceOrder, RejectOrder,
+            ShipOrder,
         },
         payment::{PaymentEvent, ProcessPayment, RefundPayment},
         product::{ChangePrice, ListProduct, ProductEvent, ProductListed, RetireProduct},
@@ -54,7 +54,6 @@ fn named(name: &'static str, command: impl Serialize) -> Option<NamedCommand> {
 fn of_order(change: &OrderEvent) -> Option<NamedCommand> {
     match change {
         OrderEvent::OrderCreated(created) => named("PlaceOrder", place_order(created)),
-        OrderEvent::OrderConfirmed(_) => named("ConfirmOrder", ConfirmOrder {}),
         OrderEvent::OrderRejected(rejected) => {
             let reason = rejected.reason.clone();
             named("RejectOrder", RejectOrder { reason })
@@ -65,8 +64,9 @@ fn of_order(change: &OrderEvent) -> Option<NamedCommand> {
         }
         OrderEvent::OrderShipped(_) => named("ShipOrder", ShipOrder {}),
         OrderEvent::OrderDelivered(_) => named("DeliverOrder", DeliverOrder {}),
-        // A person refunds the payment; that the order follows is up to the fulfilment.
-        OrderEvent::OrderRefunded(_) => None,
+        // Fulfilment confirms an order; people did so once. A person refunds the payment, and fulfilment
+        // tells the order.
+        OrderEvent::OrderConfirmed(_) | OrderEvent::OrderRefunded(_) => None,
     }
 }
 

@@ -8,7 +8,10 @@
 
 use std::{borrow::Cow, fmt};
 
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
+
+use crate::script::{Script, are_together};
 
 /// The most marks on one letter: more than any script stacks, and too few to cover the lines around it.
 const MAX_MARKS: usize = 8;
@@ -28,6 +31,8 @@ pub enum Flaw {
     Marks,
     /// It is of another script than the letters around it, some of which look the same.
     MixedScript,
+    /// It looks like a letter or a digit that people type, and no present orthography has it.
+    LookAlike,
 }
 
 impl Flaw {
@@ -39,6 +44,7 @@ impl Flaw {
             Self::Undefined => "is not a defined character",
             Self::Marks => "is one of too many marks on a letter",
             Self::MixedScript => "is of another script than the letters beside it",
+            Self::LookAlike => "is easily taken for another letter or digit",
         }
     }
 }
@@ -144,52 +150,73 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line.trim().to_owned())
 }
 
-/// The first letter of a word that mixes Latin letters with Greek or Cyrillic ones, some of which look the
-/// same.
-pub fn mixed_script(text: &str) -> Option<FlawedCharacter> {
-    let mut of_word: Option<Alphabet> = None;
-    for character in text.chars() {
+/// The first letter that makes a name look like another one: of another script than the letters of its word,
+/// or of no script that new names have, as wide, mathematical and phonetic letters.
+///
+/// Letters that a language needs stay, and some look like others. Of those an i without its dot is refused
+/// only in the titles of people who run a shop, because Turkish names have it.
+pub fn imitation(text: &str) -> Option<FlawedCharacter> {
+    let mut of_word: Vec<Script> = Vec::new();
+    // Composed, so that a letter with a mark is the letter that has it.
+    for character in text.nfc() {
         if character.is_whitespace() || matches!(character, '-' | '_' | '.' | '/' | '@' | '&' | ',') {
-            of_word = None;
+            of_word.clear();
             continue;
         }
-        let Some(alphabet) = Alphabet::of(character) else {
-            continue;
-        };
-        if of_word.is_some_and(|before| before != alphabet) {
-            return Some(FlawedCharacter {
-                character,
-                flaw: Flaw::MixedScript,
-            });
+        let found = |flaw| Some(FlawedCharacter { character, flaw });
+        if is_styled_digit(character) {
+            return found(Flaw::LookAlike);
         }
-        of_word = Some(alphabet);
-    }
-    None
-}
-
-/// The alphabets with letters that look the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Alphabet {
-    Latin,
-    Greek,
-    Cyrillic,
-}
-
-impl Alphabet {
-    fn of(character: char) -> Option<Self> {
-        if !character.is_alphabetic() {
-            return None;
-        }
-        match character {
-            'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Some(Self::Latin),
-            '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Some(Self::Greek),
-            '\u{400}'..='\u{52f}'
-            | '\u{1c80}'..='\u{1c8f}'
-            | '\u{2de0}'..='\u{2dff}'
-            | '\u{a640}'..='\u{a69f}' => Some(Self::Cyrillic),
-            _ => None,
+        // The digits of a script belong to it: a zero may look like an o.
+        match Script::of(character) {
+            None if character.is_alphabetic() => return found(Flaw::LookAlike),
+            Some(script) if character.is_alphanumeric() && !of_word.contains(&script) => {
+                of_word.push(script);
+                if !are_together(&of_word) {
+                    return found(Flaw::MixedScript);
+                }
+            }
+            None | Some(_) => {}
         }
     }
+    dotless_title(text)
+}
+
+/// Titles and names by which a person would be taken for one who runs the shop or the class.
+const TITLES: [&str; 8] = [
+    "admin",
+    "administration",
+    "administrator",
+    "official",
+    "foldline",
+    "principal",
+    "security",
+    "sysadmin",
+];
+
+/// The i without its dot in a title.
+fn dotless_title(text: &str) -> Option<FlawedCharacter> {
+    const DOTLESS_I: char = '\u{131}';
+    let mut words = text.split(|character: char| !character.is_alphabetic());
+    let is_imitated = |word: &str| {
+        word.contains(DOTLESS_I) && {
+            let dotted = word.to_lowercase().replace(DOTLESS_I, "i");
+            TITLES.contains(&dotted.as_str())
+        }
+    };
+    words.any(is_imitated).then_some(FlawedCharacter {
+        character: DOTLESS_I,
+        flaw: Flaw::LookAlike,
+    })
+}
+
+/// Whether a character is a wide, mathematical or segmented form of a digit.
+const fn is_styled_digit(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ff10}'..='\u{ff19}' | '\u{1d7ce}'..='\u{1d7ff}' | '\u{1ccf0}'..='\u{1ccf9}'
+            | '\u{1fbf0}'..='\u{1fbf9}'
+    )
 }
 
 /// The flaw of a character that no line may have, whatever is beside it. Without the table of categories, so
@@ -204,8 +231,8 @@ fn always(character: char) -> Option<Flaw> {
             Some(Flaw::Direction)
         }
         // soft hyphen, grapheme joiner, fillers, inherent vowels, vowel separator, zero-width spaces,
-        // invisible operators, deprecated formats, blank of Braille, annotations, musical and shorthand
-        // formats, tags
+        // invisible operators, deprecated formats, blank of Braille, annotations, blanks of hieroglyphs,
+        // filler of Khitan, shorthand formats, musical null and formats, tags
         '\u{ad}'
         | '\u{34f}'
         | '\u{115f}'
@@ -221,7 +248,11 @@ fn always(character: char) -> Option<Flaw> {
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffc}'
+        | '\u{13441}'
+        | '\u{13442}'
+        | '\u{16fe4}'
         | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d159}'
         | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e00ff}'
         | '\u{e01f0}'..='\u{e0fff}' => Some(Flaw::Invisible),
@@ -436,17 +467,98 @@ mod tests {
             ("Ad\u{430}", '\u{430}'),
             ("p\u{3b1}y", '\u{3b1}'),
             ("\u{441}\u{3bf}", '\u{3bf}'),
+            // Armenian, Georgian, Hebrew, and the zero of Bengali
+            ("b\u{585}b", '\u{585}'),
+            ("b\u{10d8}", '\u{10d8}'),
+            ("\u{5e1}a", 'a'),
+            ("b\u{9e6}b", '\u{9e6}'),
         ] {
             assert_eq!(
-                mixed_script(text).map(|found| found.character),
+                imitation(text).map(|found| found.character),
                 Some(character),
+                "{text}"
+            );
+            assert_eq!(
+                imitation(text).map(|found| found.flaw),
+                Some(Flaw::MixedScript),
                 "{text}"
             );
         }
         let anna = "\u{410}\u{43d}\u{43d}\u{430}";
         for text in ["Ada", anna, "Team \u{3b1}", &format!("{anna}-Ada")] {
-            assert_eq!(mixed_script(text), None, "{text}");
+            assert_eq!(imitation(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_letter_or_digit_that_is_taken_for_another_is_found() {
+        for text in [
+            // phonetic, wide, mathematical, small capital, raised, circled, squared
+            "\u{251}da",
+            "\u{ff21}\u{ff44}\u{ff41}",
+            "\u{1d400}\u{1d41d}\u{1d41a}",
+            "\u{1d7d9}\u{1d7d8} Team",
+            "\u{1d00}\u{1d05}\u{1d00}",
+            "Ad\u{1d43}",
+            "\u{24b6}da",
+            "\u{1f130}da",
+            // Cherokee, Lisu, Coptic, Deseret, old Cyrillic, digits of a segmented display
+            "\u{13aa}\u{13a0}",
+            "\u{a4d0}\u{a4d3}\u{a4ee}",
+            "\u{2c80}da",
+            "\u{10400}",
+            "\u{461}da",
+            "Ada \u{1fbf1}",
+            // a combining letter above another
+            "A\u{363}da",
+            "Adm\u{131}n",
+            "the ADM\u{131}N team",
+            "Secur\u{131}ty",
+        ] {
+            assert_eq!(
+                imitation(text).map(|found| found.flaw),
+                Some(Flaw::LookAlike),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_of_languages_with_letters_of_their_own_look_like_no_other() {
+        for text in [
+            "Ayd\u{131}n I\u{15f}\u{131}l",
+            "\u{18f}li M\u{259}mm\u{259}dov",
+            "K\u{254}j\u{254} Ab\u{25b}na",
+            "Kal\u{101}kaua \u{2bb}\u{12a}",
+            "M\u{aa} Jos\u{e9}",
+            "Nguy\u{1ec5}n V\u{103}n",
+            "\u{54d}\u{587}\u{561}\u{56f}",
+            "\u{10d2}\u{10d8}\u{10dd}\u{10e0}\u{10d2}\u{10d8}",
+            "\u{915}\u{94d}\u{200d}\u{937}",
+            "\u{5e9}\u{5c1}\u{5b8}\u{5dc}\u{5d5}\u{5b9}\u{5dd}",
+            "\u{639}\u{645}\u{631} \u{667}",
+            "\u{e04}\u{e23}\u{e39}Ada",
+            "\u{5c71}\u{7530}Taro3",
+            "\u{d55c}\u{ae00}",
+            "Zoe\u{308} \u{1f469}\u{1f3fd}\u{200d}\u{1f3eb}",
+            "caf\u{e9} \u{2013} 100 % \u{2116}5",
+        ] {
+            assert_eq!(imitation(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_characters_that_show_nothing_is_refused() {
+        for text in [
+            "\u{1d159}",
+            "\u{13441}",
+            "\u{13442}\u{13442}",
+            "\u{16fe4}",
+            "Ada\u{1d159}",
+        ] {
+            assert_eq!(flaw(text), Some(Flaw::Invisible), "{text:?}");
+        }
+        assert!(!is_visible("\u{1d159}\u{13441}"));
     }
 
     #[test]

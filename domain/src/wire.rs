@@ -18,8 +18,14 @@ use uuid::Uuid;
 
 pub use crate::event_type::EventSchema;
 use crate::{
-    access::Role, event::StoredEvent, id::WorkspaceId, language::Language, rejection::Violation,
-    timestamp::Timestamp, token::ConsistencyToken,
+    access::Role,
+    event::StoredEvent,
+    id::WorkspaceId,
+    language::Language,
+    parse_error::{MAX_MESSAGE, shorten},
+    rejection::Violation,
+    timestamp::Timestamp,
+    token::ConsistencyToken,
 };
 pub use hops::{Arrow, BUSINESS_SHEET, Hop, HopOutcome, HopPage, MergedHops, PATTERN_SHEET};
 pub use lab::{LabClock, MoveClock, PurgeStarted};
@@ -156,6 +162,25 @@ pub struct Problem {
     /// For a timeout: the lagging views, as in `orders 0:12 of 0:15`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
+}
+
+/// The longest detail of a problem, in characters; its violations are listed apart.
+const MAX_DETAIL: usize = 600;
+/// The longest name of a field in a problem, in characters.
+const MAX_FIELD: usize = 200;
+
+impl Problem {
+    /// The problem with its texts at a bounded length: some name what the client has sent, such as a view
+    /// or a field that there is not.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        shorten(&mut self.detail, MAX_DETAIL);
+        for violation in &mut self.violations {
+            shorten(&mut violation.field, MAX_FIELD);
+            shorten(&mut violation.message, MAX_MESSAGE);
+        }
+        self
+    }
 }
 
 /// `POST /api/v1/workspaces`.
@@ -350,6 +375,10 @@ pub struct CheckpointsAnswer {
     pub verifier: String,
     /// The checkpoints.
     pub data: Vec<SignedCheckpoint>,
+    /// The histories that the server has signed and kept and that the log does not contain, one sentence
+    /// each; absent if it contains all: then it was neither rolled back nor rewritten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
 }
 
 /// The report of `GET /api/v1/verify`.
@@ -362,6 +391,10 @@ pub struct VerifyReport {
     pub documents: u64,
     /// The differences, one sentence each; empty if there are none.
     pub findings: Vec<String>,
+    /// The histories that the server has signed and kept and that the log does not contain, one sentence
+    /// each; absent if it contains all. After a restore from a backup they say what was lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<String>,
 }
 
 #[cfg(test)]

@@ -31,9 +31,9 @@ use telemetry::{
 };
 use tokio::signal;
 use tracing_subscriber::{
-    EnvFilter, Layer as _,
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt as _,
+    EnvFilter, Layer as _, Registry,
+    filter::{FilterExt, LevelFilter, Targets},
+    layer::{Filter, SubscriberExt as _},
     registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
@@ -72,10 +72,26 @@ const CRATES: [&str; 19] = [
     "warehouse",
 ];
 
-/// The exit code of `foldline verify` if it has findings.
+/// The libraries that log below `info` what passes through them: frames, mails, statements, handshakes.
+const LOG_CONTENTS: [&str; 8] = [
+    "h2",
+    "hyper",
+    "lettre",
+    "reqwest",
+    "rustls",
+    "sqlx",
+    "tokio_tungstenite",
+    "tungstenite",
+];
+
+/// The exit code if a flag, a setting or a file that a flag names is wrong.
+const BAD_INPUT: u8 = 2;
+
+/// The exit code of `foldline verify` if it has findings, and of `foldline export` if it has left out a
+/// damaged workspace.
 const FINDINGS: u8 = 3;
 
-/// The exit code of `foldline verify --checkpoint` if the log does not contain a history that was signed.
+/// The exit code of `foldline verify` if the log does not contain a history that was signed.
 const HISTORY_DIFFERS: u8 = 4;
 
 /// Why a subcommand failed; the text is shown to the user of the command line.
@@ -87,6 +103,7 @@ pub async fn run(
     variables: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {
     cryptography::use_ring();
+    create_private_files();
     if let Err(error) = survive_file_size_limit() {
         return failed(1, &error);
     }
@@ -98,13 +115,13 @@ pub async fn run(
             let _ = error.print();
             return ExitCode::from(code);
         }
-        Err(error) => return failed(2, &error),
+        Err(error) => return failed(BAD_INPUT, &error),
     };
     // The server adds it to its own log.
     if !matches!(command, Command::Serve(_))
         && let Err(error) = start_security_log(command.storage())
     {
-        return failed(2, &*error);
+        return failed(BAD_INPUT, &*error);
     }
     let outcome = match command {
         Command::Serve(settings) => serve(*settings).await,
@@ -126,10 +143,11 @@ pub async fn run(
     }
 }
 
-/// The exit code of a failure: 1, unless a verification has found something.
+/// The exit code of a failure: 1, unless something was found, or the input is wrong.
 fn exit_code(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
     match error.downcast_ref::<MonitorError>() {
-        Some(MonitorError::FindingsReported(_)) => FINDINGS,
+        Some(MonitorError::BadCheckpoints(_)) => BAD_INPUT,
+        Some(MonitorError::FindingsReported(_) | MonitorError::NotExported(_)) => FINDINGS,
         Some(MonitorError::HistoryDiffers(_)) => HISTORY_DIFFERS,
         _ => 1,
     }
@@ -204,6 +222,8 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
 
 async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
     let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+    // A file that says nothing is refused before a whole log is read.
+    let checkpoints = checkpoints::read(settings)?;
     let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
     let mut out = std::io::stdout();
     let verified = terminal::verify_all(&*store, &*read_model, settings.workspace, &mut out).await;
@@ -213,12 +233,23 @@ async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
         None => record,
     }
     .write();
-    if let Some(file) = &settings.checkpoint
-        && matches!(verified, Ok(()) | Err(MonitorError::FindingsReported(_)))
-    {
-        checkpoints::compare(&*store, settings, file).await?;
+    // A workspace that the log does not have may be one whose checkpoints are kept.
+    if !matches!(
+        verified,
+        Ok(())
+            | Err(MonitorError::FindingsReported(_)
+                | MonitorError::NotVerified(_)
+                | MonitorError::UnknownWorkspace(_))
+    ) {
+        return Ok(verified?);
     }
-    Ok(verified?)
+    let unusable = checkpoints::compare(&*store, settings, checkpoints).await?;
+    verified?;
+    if unusable > 0 {
+        let reason = format!("{unusable} checkpoints of the file say nothing about this log");
+        return Err(MonitorError::BadCheckpoints(reason).into());
+    }
+    Ok(())
 }
 
 async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
@@ -325,9 +356,7 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
 /// Logs to standard error, sends spans to the exporter, if there is one, and makes hops of them for the lab.
 /// Standard output is for results.
 fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
-        format!("--log-filter cannot be read: {error}; allowed are levels and directives")
-    })?;
+    let filter = log_filter::<Registry>(&settings.log_filter)?;
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match settings.log_format {
         LogFormat::Text => log.boxed(),
@@ -346,6 +375,22 @@ fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(),
         .try_init()?;
     log_panics();
     Ok(())
+}
+
+/// The filter of the log by the setting's directives. Whatever they say, no library logs the contents of
+/// messages, which have passwords and names in them: none logs below `debug`, and those of [`LOG_CONTENTS`]
+/// none below `info`.
+fn log_filter<S>(directives: &str) -> Result<impl Filter<S> + use<S>, Failure>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+{
+    let chosen = EnvFilter::try_new(directives).map_err(|error| {
+        format!("--log-filter cannot be read: {error}; allowed are levels and directives")
+    })?;
+    let without_contents = Targets::new()
+        .with_default(LevelFilter::DEBUG)
+        .with_targets(LOG_CONTENTS.map(|library| (library, LevelFilter::INFO)));
+    Ok(FilterExt::<S>::and(chosen, without_contents))
 }
 
 /// A record of what an operator does at the command line.
@@ -405,6 +450,20 @@ fn log_panics() {
     }));
 }
 
+/// Lets no other user of the machine read or change what the program creates, whatever mask it was started
+/// with: the data folder with its databases and their journals, backups, exports, keys.
+#[cfg(unix)]
+fn create_private_files() {
+    use rustix::{fs::Mode, process::umask};
+
+    let others = Mode::RWXG | Mode::RWXO;
+    let given = umask(others);
+    umask(given | others);
+}
+
+#[cfg(not(unix))]
+fn create_private_files() {}
+
 /// Has a write beyond the process's limit of file sizes (`ulimit -f`) fail with an error, as on a full disk.
 /// Without a handler, `SIGXFSZ` ends the process.
 #[cfg(unix)]
@@ -442,4 +501,84 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     Ok(async {
         let _ = signal::ctrl_c().await;
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// The targets and levels of what is logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<(&'static str, Level)>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Logged {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            let metadata = event.metadata();
+            self.0
+                .lock()
+                .unwrap()
+                .push((metadata.target(), *metadata.level()));
+        }
+    }
+
+    macro_rules! log_from {
+        ($($target:literal),*) => {{
+            $(
+                tracing::trace!(target: $target, "Received message SECRET");
+                tracing::debug!(target: $target, "Wrote: SECRET");
+                tracing::warn!(target: $target, "a failure");
+            )*
+        }};
+    }
+
+    fn logged(directives: &str) -> Vec<(&'static str, Level)> {
+        let logged = Logged::default();
+        let filter = log_filter::<Registry>(directives).unwrap();
+        let layer = logged.clone().with_filter(filter);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            log_from!(
+                "tungstenite::protocol",
+                "tokio_tungstenite::compat",
+                "sqlx::query",
+                "hyper::proto::h1::io",
+                "hyper_util::client",
+                "h2::codec::framed_read",
+                "lettre::transport::smtp",
+                "rustls::conn",
+                "reqwest::connect",
+                "axum::rejection",
+                "another_library"
+            );
+        });
+        logged.0.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn no_filter_has_a_library_log_the_contents_of_messages() {
+        for directives in [
+            "trace",
+            "info,tungstenite=trace,sqlx=trace,hyper=trace,h2=trace,lettre=trace,rustls=trace",
+            "tungstenite::protocol=trace,lettre::transport=debug,axum::rejection=trace,another_library=trace",
+        ] {
+            for (target, level) in logged(directives) {
+                assert_ne!(level, Level::TRACE, "{directives}: {target}");
+                let logs_contents = LOG_CONTENTS.iter().any(|library| target.starts_with(library));
+                assert!(!logs_contents || level != Level::DEBUG, "{directives}: {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn failures_of_libraries_and_chosen_levels_of_others_are_logged() {
+        let all = logged("trace");
+        for target in ["tungstenite::protocol", "sqlx::query", "another_library"] {
+            assert!(all.contains(&(target, Level::WARN)), "{target}");
+        }
+        assert!(all.contains(&("another_library", Level::DEBUG)));
+        assert!(logged("error").is_empty());
+    }
 }

@@ -270,7 +270,8 @@ impl Foldline {
             .with_payments(Arc::new(payments));
         let commands = Arc::new(commands);
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
-        let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
+        let have_shares = settings.limits.rate().is_some();
+        let workspaces = Arc::new(workspaces.with_quota(quotas.people(), have_shares));
 
         // Message Broker → consumers → Command Service: process managers. Message Broker → consumers:
         // emails, warehouse, index, erasure of keys.
@@ -339,10 +340,9 @@ impl Foldline {
         let folder = settings.checkpoints.folder(storage);
         let checkpoints = CheckpointKeeper::new(Arc::clone(&events), checkpoint_key, folder);
         let checkpoints = Arc::new(checkpoints);
-        if let Some(every) = settings.checkpoint_interval.interval() {
-            let keeping = Arc::clone(&checkpoints).run(every, background_tasks.1.clone());
-            background_tasks.0.spawn(keeping);
-        }
+        let every = settings.checkpoint_interval.interval();
+        let keeping = Arc::clone(&checkpoints).run(every, background_tasks.1.clone());
+        background_tasks.0.spawn(keeping);
         let projections = &read_side.projections;
         let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
         let inspection = Inspection::new(

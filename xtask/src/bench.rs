@@ -34,7 +34,12 @@ const ONLY_NAMED: &str = "soak";
 const WITH_BROWSER: &str = "client";
 
 /// The names of the browser's program; its path may be in `FOLDLINE_CHROMIUM` as well.
-const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const BROWSERS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
 
 /// The benchmark that Emmett takes part in.
 const WITH_EMMETT: &str = "append";

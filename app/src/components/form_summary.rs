@@ -27,7 +27,6 @@ pub(crate) fn field_problem(flash: Option<&Flash>, field: &str) -> Option<&'stat
         "token" => text::account::link_invalid(language),
         "confirm" => text::account::confirm_wrong(language),
         "unknown-code" => text::join::unknown_code(language),
-        "workspace" => text::account::several(language),
         "wrong" => text::account::wrong(language),
         "already" => text::account::already(language),
         "erased" => text::account::erased_already(language),

@@ -112,6 +112,8 @@ fn refusal(language: Language, rule: &str, detail: &str, violations: &[Violation
             let status = order::status_of_rejection(detail).map(|status| status_word(language, status));
             return text::refusal::order_out_of_turn(language, status.unwrap_or_default());
         }
+        order::NOT_RESERVED => text::refusal::order_not_reserved(language),
+        order::NOT_PAID => text::refusal::order_not_paid(language),
         "user-erased" => text::refusal::user_erased(language),
         "not-your-account" => text::refusal::not_your_account(language),
         "user-already-registered" => text::refusal::user_already_registered(language),
@@ -130,6 +132,7 @@ fn refusal(language: Language, rule: &str, detail: &str, violations: &[Violation
         "refund-refused" => text::refusal::refund_refused(language),
         "payment-not-asked" | "payment-under-way" => text::refusal::payment_pending(language),
         "stock-overflow" => text::refusal::stock_overflow(language),
+        inventory::STOCK_OF_AN_ORDER => text::refusal::stock_of_an_order(language),
         _ if violations.is_empty() => text::problem::rejected(language),
         _ => text::refusal::invalid(language),
     };

@@ -78,8 +78,10 @@ fn shown(outcome: Result<VerifyReport, Problem>) -> View {
         Ok(VerifyReport {
             events,
             documents,
-            findings,
+            mut findings,
+            differences,
         }) => {
+            findings.extend(differences);
             let whole = findings.is_empty();
             // The findings are the server's own words, for developers.
             view! {

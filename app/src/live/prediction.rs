@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use domain::{
     access::Actor,
     aggregate::{
-        inventory::{Inventory, InventoryState, ReceiveStock},
+        inventory::{Inventory, InventoryState, ReceiveStock, ReservationOwner},
         order::{
-            CancelOrder, DeliverOrder, Order, OrderCommand, OrderState, OrderStatus, PlaceOrder, PlacedOrder,
-            ProductCatalogue, ShipOrder,
+            CancelOrder, DeliverOrder, Goods, Order, OrderCommand, OrderEvidence, OrderState, OrderStatus,
+            PlaceOrder, PlacedOrder, ShipOrder,
         },
         product::{CatalogueEntry, ProductState},
     },
@@ -67,7 +67,9 @@ impl Predict for OrderDocument {
                 ),
             }),
         };
-        let events = decide::<Order>(&state, command, pending, actor, ProductCatalogue::default())?;
+        // An order that lacks a part of its goods offers no shipment; the server reads its stock itself.
+        let goods = OrderEvidence::Goods(Goods::complete(&self.lines));
+        let events = decide::<Order>(&state, command, pending, actor, goods)?;
         let version = self.version;
         Some(events.map(|events| fold::<OrdersView>(self, version, events, pending, actor)))
     }
@@ -91,7 +93,8 @@ impl Predict for InventoryDocument {
             on_hand: self.on_hand,
             reservations: BTreeMap::from([(String::new(), self.reserved)]),
         };
-        let events = decide::<Inventory>(&state, command.into(), pending, actor, ())?;
+        let owner = ReservationOwner::default();
+        let events = decide::<Inventory>(&state, command.into(), pending, actor, owner)?;
         Some(events.map(|events| fold::<InventoryView>(self, 0, events, pending, actor)))
     }
 }

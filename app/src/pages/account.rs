@@ -2,7 +2,7 @@
 //! person without an account is offered registration, and can be erased as well, because orders store the
 //! display name.
 
-use domain::{language::Language, view::customers::CustomerDocument};
+use domain::{aggregate::user::is_example_address, language::Language, view::customers::CustomerDocument};
 use leptos::prelude::*;
 
 use super::{
@@ -143,6 +143,8 @@ fn profile(
     let confirmation = confirmation(account.email_confirmed, confirmation_flash);
     let name = Flash::typed(name_flash.as_ref(), "display_name").unwrap_or(account.display_name.clone());
     let email = Flash::typed(email_flash.as_ref(), "email").or(account.email.clone());
+    let is_example = account.email.as_deref().is_some_and(is_example_address);
+    let example = is_example.then(|| view! { <p class="muted">{text::account::email_example(language)}</p> });
     view! {
         <section class="panel panel--narrow">
             <h2>{text::account::name_title(language)}</h2>
@@ -165,6 +167,7 @@ fn profile(
         <section class="panel panel--narrow">
             <h2>{text::account::email_title(language)}</h2>
             {confirmation}
+            {example}
             <FormSummary flash=email_flash.clone() fields=EMAIL done=text::account::saved(language) />
             <form method="post" action="/session/email" class="form">
                 <Field
@@ -241,10 +244,14 @@ fn account_language(chosen: Language, flash: Option<Flash>) -> View {
             </option>
         }
     });
+    // The texts of emails are in the languages of the interface.
+    let untranslated = (!is_translated(chosen))
+        .then(|| view! { <p class="muted">{text::account::language_untranslated(language)}</p> });
     view! {
         <section class="panel panel--narrow">
             <h2>{text::account::language_title(language)}</h2>
             <FormSummary flash=flash.clone() fields=LANGUAGE done=text::account::saved(language) />
+            {untranslated}
             <form method="post" action="/session/language" class="form">
                 <div class="field">
                     <label for="account-language">{text::account::language(language)}</label>

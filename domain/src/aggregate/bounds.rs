@@ -10,8 +10,9 @@ use crate::{
     access::Role,
     aggregate::{
         inbox::OwnNotifications,
+        inventory::ReservationOwner,
         order::{
-            Customer, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, OrderShipped, ProductCatalogue,
+            Customer, Goods, OrderConfirmed, OrderCreated, OrderEvent, OrderEvidence, OrderLine, OrderShipped,
         },
         payment::{PaymentEvent, PaymentProcessed, ProviderAnswer},
         product::{CatalogueEntry, ProductEvent, ProductListed, ProductState},
@@ -223,9 +224,12 @@ fn decided(name: &str, stream: &str, data: &Value) -> Result<String, Rejection> 
             let own = OwnNotifications([ADA].into());
             decide::<Inbox>(&[], command, &context.with_evidence(own)).map(json_of)
         }
-        Command::Inventory(command) => decide::<Inventory>(&[], command, &context).map(json_of),
+        Command::Inventory(command) => {
+            let context = context.with_evidence(ReservationOwner::Staff);
+            decide::<Inventory>(&[], command, &context).map(json_of)
+        }
         Command::Order(command) => {
-            let context = context.with_evidence(catalogue());
+            let context = context.with_evidence(evidence(name));
             decide::<Order>(&order_before(name), command, &context).map(json_of)
         }
         Command::Payment(command) => {
@@ -277,14 +281,18 @@ fn registered() -> UserEvent {
     .into()
 }
 
-/// The history of an order for which the command is accepted.
-fn order_before(command: &str) -> Vec<OrderEvent> {
-    let line = OrderLine {
+fn a_mug() -> OrderLine {
+    OrderLine {
         sku: "mug-01".to_owned(),
         name: "Mug".to_owned(),
         price: Money::new(1_250, "EUR"),
         quantity: 1,
-    };
+    }
+}
+
+/// The history of an order for which the command is accepted.
+fn order_before(command: &str) -> Vec<OrderEvent> {
+    let line = a_mug();
     let created: OrderEvent = OrderCreated {
         customer: Customer {
             id: ADA,
@@ -325,7 +333,11 @@ fn payment_before(command: &str) -> (Vec<PaymentEvent>, ProviderAnswer) {
     (vec![processed.into()], ProviderAnswer::Refunded)
 }
 
-fn catalogue() -> ProductCatalogue {
+/// The products of an order that is placed, or the goods of one that is shipped.
+fn evidence(command: &str) -> OrderEvidence {
+    if command == "ShipOrder" {
+        return OrderEvidence::Goods(Goods::complete(&[a_mug()]));
+    }
     let mug = ProductState {
         listed: Some(CatalogueEntry {
             name: "Mug".to_owned(),

@@ -1,12 +1,15 @@
 //! `inventory-<sku>`: the stock of a product, and its reservations by orders.
 //!
-//! On hand is the sum of reserved and available, and available is never negative.
+//! On hand is the sum of reserved and available, and available is never negative. The stock of an order is
+//! reserved, released and shipped by fulfilment alone, as the order's own stream decides; the reservations of
+//! people have ids that are no order's.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    access::Role,
     command_types,
     decider::{Context, Decider},
     event_types,
@@ -59,6 +62,33 @@ command_types! {
     /// The commands of an inventory.
     pub enum InventoryCommand { ReceiveStock, ReserveStock, ReleaseStock, ShipStock }
 }
+
+impl InventoryCommand {
+    /// The id of its reservation, which may be an order's; `None` for a command without one.
+    pub fn order(&self) -> Option<&str> {
+        match self {
+            Self::ReceiveStock(_) => None,
+            Self::ReserveStock(ReserveStock { order, .. })
+            | Self::ReleaseStock(ReleaseStock { order })
+            | Self::ShipStock(ShipStock { order }) => Some(order),
+        }
+    }
+}
+
+/// To whom the id of a reservation belongs: the evidence for the commands of people about one. It has to be
+/// read after the state that the decision sees. Then no reservation of an order is mistaken for another: its
+/// order was placed before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReservationOwner {
+    /// An order with this id was placed, or it is not known.
+    #[default]
+    Order,
+    /// No order has this id: the reservation is staff's own.
+    Staff,
+}
+
+/// The rule that people do not move the stock of an order.
+pub const STOCK_OF_AN_ORDER: &str = "stock-of-an-order";
 
 /// Units were received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,12 +219,12 @@ impl Decider for Inventory {
     type State = InventoryState;
     type Command = InventoryCommand;
     type Event = InventoryEvent;
-    type Evidence = ();
+    type Evidence = ReservationOwner;
 
     fn decide(
         state: &InventoryState,
         command: InventoryCommand,
-        context: &Context,
+        context: &Context<ReservationOwner>,
     ) -> Result<Vec<InventoryEvent>, Rejection> {
         match command {
             InventoryCommand::ReceiveStock(ReceiveStock { quantity }) => {
@@ -212,16 +242,27 @@ impl Decider for Inventory {
                 require_order(&mut violations, &order);
                 require_quantity(&mut violations, quantity);
                 violations.finish()?;
+                require_mover(context)?;
                 Ok(reserve(state, order, quantity))
             }
-            InventoryCommand::ReleaseStock(ReleaseStock { order }) => Ok(match reserved(state, &order)? {
-                Some(quantity) => vec![StockReleased { order, quantity }.into()],
-                None => Vec::new(),
-            }),
-            InventoryCommand::ShipStock(ShipStock { order }) => Ok(match reserved(state, &order)? {
-                Some(quantity) => vec![StockShipped { order, quantity }.into()],
-                None => Vec::new(),
-            }),
+            InventoryCommand::ReleaseStock(ReleaseStock { order }) => {
+                let quantity = reserved(state, &order)?;
+                require_mover(context)?;
+                Ok(match quantity {
+                    Some(quantity) => vec![StockReleased { order, quantity }.into()],
+                    None => Vec::new(),
+                })
+            }
+            InventoryCommand::ShipStock(ShipStock { order }) => {
+                let quantity = reserved(state, &order)?;
+                require_mover(context)?;
+                Ok(match quantity {
+                    Some(quantity) => vec![StockShipped { order, quantity }.into()],
+                    // It has left already: an order is shipped only with its goods reserved, and fulfilment
+                    // may hear of the reservation later than of the shipment.
+                    None => Vec::new(),
+                })
+            }
         }
     }
 
@@ -277,6 +318,18 @@ fn reserved(state: &InventoryState, order: &str) -> Result<Option<u32>, Rejectio
     Ok(None)
 }
 
+/// What an order has reserved follows from its own stream, so fulfilment alone moves it.
+fn require_mover(context: &Context<ReservationOwner>) -> Result<(), Rejection> {
+    if context.actor.role == Role::System || context.evidence == ReservationOwner::Staff {
+        return Ok(());
+    }
+    Err(Rejection::new(
+        STOCK_OF_AN_ORDER,
+        "the stock of an order is reserved, released and shipped by its fulfilment alone: ship, cancel or \
+         reject the order",
+    ))
+}
+
 fn require_order(violations: &mut Violations, order: &str) {
     violations.require_id(order, category::ORDER, "data.order");
 }
@@ -289,21 +342,24 @@ fn require_quantity(violations: &mut Violations, quantity: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        access::Role,
-        decider::testing::{actor, context, decide},
-    };
+    use crate::decider::testing::{actor, context, decide};
     use proptest::prelude::*;
 
     fn when(
         given: &[InventoryEvent],
         command: impl Into<InventoryCommand>,
     ) -> Result<Vec<InventoryEvent>, Rejection> {
-        decide::<Inventory>(
-            given,
-            command.into(),
-            &context("inventory-mug-01", actor(Role::System, 1)),
-        )
+        when_by(Role::System, ReservationOwner::Order, given, command)
+    }
+
+    fn when_by(
+        role: Role,
+        owner: ReservationOwner,
+        given: &[InventoryEvent],
+        command: impl Into<InventoryCommand>,
+    ) -> Result<Vec<InventoryEvent>, Rejection> {
+        let context = context("inventory-mug-01", actor(role, 1)).with_evidence(owner);
+        decide::<Inventory>(given, command.into(), &context)
     }
 
     fn received(quantity: u32) -> InventoryEvent {
@@ -376,11 +432,36 @@ mod tests {
 
     #[test]
     fn a_release_or_shipment_without_a_reservation_changes_nothing() {
-        assert_eq!(
-            when(&[received(5)], ReleaseStock { order: "a".into() }),
-            Ok(vec![])
-        );
-        assert_eq!(when(&[received(5)], ShipStock { order: "a".into() }), Ok(vec![]));
+        let given = [received(5)];
+        let by_staff =
+            |command: InventoryCommand| when_by(Role::Educator, ReservationOwner::Staff, &given, command);
+        assert_eq!(by_staff(ReleaseStock { order: "a".into() }.into()), Ok(vec![]));
+        assert_eq!(by_staff(ShipStock { order: "a".into() }.into()), Ok(vec![]));
+        assert_eq!(when(&given, ReleaseStock { order: "a".into() }), Ok(vec![]));
+        assert_eq!(when(&given, ShipStock { order: "a".into() }), Ok(vec![]));
+    }
+
+    #[test]
+    fn people_do_not_move_the_stock_of_an_order() {
+        let given = [received(5), reserved("a", 3)];
+        let order = || "a".to_owned();
+        let commands: [InventoryCommand; 3] = [
+            ReserveStock {
+                order: order(),
+                quantity: 3,
+            }
+            .into(),
+            ReleaseStock { order: order() }.into(),
+            ShipStock { order: order() }.into(),
+        ];
+        for command in commands {
+            for role in [Role::Staff, Role::Educator] {
+                let refused = when_by(role, ReservationOwner::Order, &given, command.clone());
+                assert_eq!(refused.unwrap_err().rule, STOCK_OF_AN_ORDER, "{command:?}");
+                let own = when_by(role, ReservationOwner::Staff, &given, command.clone());
+                assert_eq!(own, when(&given, command.clone()), "{command:?}");
+            }
+        }
     }
 
     #[test]
@@ -414,7 +495,8 @@ mod tests {
     #[test]
     fn no_stock_begins_under_a_name_that_no_url_has() {
         for (id, is_refused) in [(".", true), ("..", true), ("...", false), (".a", false)] {
-            let context = context(&format!("inventory-{id}"), actor(Role::Staff, 1));
+            let context = context(&format!("inventory-{id}"), actor(Role::Staff, 1))
+                .with_evidence(ReservationOwner::default());
             let received = decide::<Inventory>(&[], ReceiveStock { quantity: 1 }.into(), &context);
             let fields = received
                 .map_err(|rejection| rejection.violations[0].field.clone())
@@ -487,7 +569,8 @@ mod tests {
         fn no_sequence_of_commands_reserves_more_than_is_on_hand(
             commands in prop::collection::vec(any_command(), 0..60)
         ) {
-            let context = context("inventory-mug-01", actor(Role::System, 1));
+            let context = context("inventory-mug-01", actor(Role::Educator, 1))
+                .with_evidence(ReservationOwner::Staff);
             let (mut state, mut received, mut shipped) = (InventoryState::default(), 0, 0);
             for command in commands {
                 for event in Inventory::decide(&state, command, &context).unwrap() {

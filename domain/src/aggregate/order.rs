@@ -1,4 +1,7 @@
 //! `order-<id>`: an order with the names and prices at the time it was placed, and its status.
+//!
+//! An order is shipped only while its goods are reserved for it and its payment stands. Fulfilment alone
+//! confirms it, and moves its stock.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +21,7 @@ use crate::{
 
 mod catalogue;
 mod events;
+mod evidence;
 
 pub use catalogue::ProductCatalogue;
 pub use events::{
@@ -25,6 +29,7 @@ pub use events::{
     OrderDelivered, OrderDeliveredV1, OrderEvent, OrderLine, OrderRefunded, OrderRejected, OrderRejectedV1,
     OrderShipped, OrderShippedV1, Sold,
 };
+pub use evidence::{Goods, NOT_PAID, NOT_RESERVED, OrderEvidence};
 
 /// The maximum number of lines of an order.
 pub const MAX_LINES: usize = 50;
@@ -194,7 +199,8 @@ impl PlacedOrder {
     }
 }
 
-/// The order aggregate. A decision to place an order sees the products of its lines.
+/// The order aggregate. A decision to place an order sees the products of its lines, and one to ship it its
+/// goods.
 #[derive(Debug)]
 pub struct Order;
 
@@ -205,12 +211,12 @@ impl Decider for Order {
     type State = OrderState;
     type Command = OrderCommand;
     type Event = OrderEvent;
-    type Evidence = ProductCatalogue;
+    type Evidence = OrderEvidence;
 
     fn decide(
         state: &OrderState,
         command: OrderCommand,
-        context: &Context<ProductCatalogue>,
+        context: &Context<OrderEvidence>,
     ) -> Result<Vec<OrderEvent>, Rejection> {
         if let OrderCommand::PlaceOrder(order) = command {
             return place(state, order, context);
@@ -248,12 +254,15 @@ impl Decider for Order {
             },
             OrderCommand::CancelOrder(CancelOrder { reason }) => cancel(placed, reason, &context.actor),
             OrderCommand::ShipOrder(_) => match placed.status {
-                OrderStatus::Confirmed => Ok(vec![
-                    OrderShipped {
-                        customer: placed.customer,
-                    }
-                    .into(),
-                ]),
+                OrderStatus::Confirmed => {
+                    context.evidence.require_goods(&placed.lines)?;
+                    Ok(vec![
+                        OrderShipped {
+                            customer: placed.customer,
+                        }
+                        .into(),
+                    ])
+                }
                 status => Err(out_of_turn("shipped", status)),
             },
             OrderCommand::DeliverOrder(_) => match placed.status {
@@ -310,7 +319,7 @@ pub const fn status_after(event: &OrderEvent) -> OrderStatus {
 fn place(
     state: &OrderState,
     order: PlaceOrder,
-    context: &Context<ProductCatalogue>,
+    context: &Context<OrderEvidence>,
 ) -> Result<Vec<OrderEvent>, Rejection> {
     if state.placed.is_some() {
         return Err(Rejection::new(

@@ -284,7 +284,7 @@ fn check(payment: &ProcessPayment, stream: &StreamName) -> Result<(), Rejection>
     violations.require(
         payment.amount.has_currency(),
         "data.amount.currency",
-        "is an ISO 4217 code, as in EUR",
+        "is three upper-case letters, as in EUR",
     );
     require_method(&mut violations, &payment.method, "data.method");
     violations.finish()

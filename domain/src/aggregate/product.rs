@@ -237,7 +237,7 @@ fn change_price(state: &ProductState, change: ChangePrice) -> Result<Vec<Product
     let ChangePrice { price, seen } = change;
     let listed = on_sale(state)?;
     let mut violations = Violations::default();
-    require_price(&mut violations, &price);
+    require_amount(&mut violations, &price);
     violations.require(
         price.currency == listed.price.currency,
         "data.price.currency",
@@ -270,17 +270,22 @@ fn on_sale(state: &ProductState) -> Result<&CatalogueEntry, Rejection> {
     }
 }
 
+/// A new price; a later one keeps its currency, also one that is no longer taken.
 fn require_price(violations: &mut Violations, price: &Money) {
+    require_amount(violations, price);
+    violations.require(
+        price.has_current_currency(),
+        "data.price.currency",
+        "is the ISO 4217 code of money in use, as in EUR",
+    );
+}
+
+fn require_amount(violations: &mut Violations, price: &Money) {
     violations.require(price.amount > 0, "data.price.amount", "is positive");
     violations.require(
         price.amount <= 1_000_000_000,
         "data.price.amount",
         "is at most 1,000,000,000",
-    );
-    violations.require(
-        price.has_currency(),
-        "data.price.currency",
-        "is an ISO 4217 code, as in EUR",
     );
 }
 

@@ -28,8 +28,8 @@ mod email_script;
 mod password;
 
 pub use common_password::PasswordFault;
-pub(crate) use email_address::is_email;
-pub use email_address::{MAX_EMAIL, normalised, spellings};
+use email_address::is_email;
+pub use email_address::{MAX_EMAIL, is_example_address, normalised, spellings};
 use email_script::has_one_script;
 pub use password::{MAX_PASSWORD, MIN_PASSWORD, Password};
 
@@ -56,6 +56,7 @@ pub struct RegisterUser {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// The language of emails, and of the interface on a new device. By default that of the request, or else
+    /// English. Emails and pages exist in `en`, `de`, `ar` and `ja`; with another language they are in
     /// English.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
@@ -87,7 +88,8 @@ pub struct ChangeEmail {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeLanguage {
-    /// The new language.
+    /// The new language. Emails and pages exist in `en`, `de`, `ar` and `ja`; with another one they are in
+    /// English.
     pub language: Language,
 }
 
@@ -439,9 +441,8 @@ fn register(
     if let Some(fault) = fault {
         violations.require(false, PASSWORD_FIELD, fault.to_string());
     }
-    let allowed = role == Role::Customer || gives_roles(actor.role) || (own && role == actor.role);
     violations.require(
-        allowed && role != Role::System,
+        may_register(actor.role, own, role),
         "data.role",
         "is customer, unless an educator gives another one",
     );
@@ -510,10 +511,21 @@ const fn gives_roles(role: Role) -> bool {
 }
 
 /// Records a violation unless `name` can be a new name of a person: one line of up to [`MAX_DISPLAY_NAME`]
-/// visible characters, no word of which mixes alphabets that look the same.
+/// visible characters, in letters that do not make it look like another one.
 pub fn require_display_name(violations: &mut Violations, name: &str, field: &str) {
     violations.require_name(name, MAX_DISPLAY_NAME, field);
     violations.require_one_script(name, field);
+}
+
+/// Whether an actor of this role may register a person with that role: themselves (`own`), or another person.
+pub(crate) fn may_register(actor: Role, own: bool, role: Role) -> bool {
+    let may_give = role == Role::Customer || gives_roles(actor) || (own && role == actor);
+    (own || gives_roles(actor)) && may_give && role != Role::System
+}
+
+/// Whether a text is an email in the form in which a command stores a new one.
+pub(crate) fn is_new_email(email: &str) -> bool {
+    is_email(email) && normalised(email) == email && has_one_script(email)
 }
 
 fn require_email(violations: &mut Violations, email: &str) {

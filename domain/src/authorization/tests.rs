@@ -54,7 +54,7 @@ fn each_role_may_send_its_commands_and_no_others() {
         ("CancelOrder", "order-1", json!({"reason": "no"}), ALL),
         ("ShipOrder", "order-1", json!({}), SHOP),
         ("DeliverOrder", "order-1", json!({}), SHOP),
-        ("ConfirmOrder", "order-1", json!({}), TOP),
+        ("ConfirmOrder", "order-1", json!({}), SYSTEM),
         ("RejectOrder", "order-1", json!({"reason": "no"}), TOP),
         ("RefundOrder", "order-1", json!({"reason": "no"}), SYSTEM),
         ("RefundPayment", "payment-1", json!({"reason": "no"}), SHOP),

@@ -139,6 +139,23 @@ macro_rules! domain_events {
                 )*
                 None
             }
+
+            /// The payload of any version as that version writes it; `None` if no aggregate has the type and
+            /// version.
+            pub(super) fn rewritten(
+                name: &str,
+                version: u32,
+                payload: &RawValue,
+            ) -> Option<serde_json::Result<Box<RawValue>>> {
+                $(
+                    let rewritten =
+                        <<$family as Decider>::Event as AggregateEvent>::rewritten(name, version, payload);
+                    if rewritten.is_some() {
+                        return rewritten;
+                    }
+                )*
+                None
+            }
         }
     };
 }

@@ -2,12 +2,15 @@
 //! command has, its stream, and the role of its actor.
 //!
 //! An append keeps them by the decision before it. An import has no decision: a file may be made up, so each
-//! of its events is checked here. What a rule of a state forbids, such as a payment for a cancelled order, is
-//! not found: only the hash chain tells that the events are those that were decided.
+//! of its events is checked here, and its payload has what this program writes and nothing else: what no view
+//! reads would still be stored, shown and exported. Of the rules of a state only those are checked that
+//! follow from the event alone, such as the event that a stream begins with. A payment for a cancelled order
+//! is not found: only the hash chain tells that the events are those that were decided.
 
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DomainEvent, TypedEvent, personal};
+use super::{DomainEvent, StoredEvent, TypedEvent, personal};
 use crate::{
     access::Role,
     aggregate::{
@@ -17,7 +20,9 @@ use crate::{
         order::{Customer, MAX_LINE_QUANTITY, MAX_LINES, MAX_REASON, Order, OrderEvent, OrderLine},
         payment::{Payment, PaymentEvent},
         product::{MAX_DESCRIPTION, MAX_NAME, MAX_TAG, MAX_TAGS, Product, ProductEvent, ProductListed},
-        user::{MAX_DISPLAY_NAME, MAX_EMAIL, User, UserEvent, UserRegistered, is_email},
+        user::{
+            MAX_EMAIL, User, UserEvent, UserRegistered, is_new_email, may_register, require_display_name,
+        },
     },
     decider::Decider,
     id::category,
@@ -43,6 +48,7 @@ pub fn validate(event: &TypedEvent) -> Result<(), Rejection> {
     };
     rules.check_metadata();
     rules.check_stream();
+    rules.check_beginning();
     rules.check_role();
     match &event.payload {
         DomainEvent::Email(event) => rules.check_email(event),
@@ -54,6 +60,58 @@ pub fn validate(event: &TypedEvent) -> Result<(), Rejection> {
         DomainEvent::User(event) => rules.check_user(event),
     }
     rules.violations.finish()
+}
+
+/// Checks that the payload is what its type and version write, or names the first member that is not.
+pub fn validate_payload(event: &StoredEvent) -> Result<(), Rejection> {
+    let mut violations = Violations::default();
+    let (name, version) = (&event.event_type, event.schema_version);
+    match DomainEvent::rewritten(name, version, &event.payload) {
+        Some(Ok(rewritten)) => {
+            let parsed = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
+            let (found, written) = (parsed(event.payload.get()), parsed(rewritten.get()));
+            if let Some(path) = foreign_member(&found, &written, "data") {
+                let message = format!("is not what a {name} of version {version} has");
+                violations.require(false, path, message);
+            }
+            violations.require(
+                event.payload.get().len() <= rewritten.get().len(),
+                "data",
+                "has more bytes than its content needs",
+            );
+        }
+        Some(Err(error)) => violations.require(false, "data", error.to_string()),
+        None => violations.require(false, "type", format!("has no version {version}")),
+    }
+    violations.finish()
+}
+
+/// The path of the first member that was not written, or has another value.
+fn foreign_member(found: &Value, written: &Value, path: &str) -> Option<String> {
+    match (found, written) {
+        (Value::Object(found), Value::Object(written)) => found.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{}", shortened(name));
+            match written.get(name) {
+                Some(written) => foreign_member(value, written, &path),
+                None => Some(path),
+            }
+        }),
+        (Value::Array(found), Value::Array(written)) if found.len() == written.len() => {
+            let pairs = found.iter().zip(written).enumerate();
+            let mut pairs = pairs.map(|(n, (found, written))| (format!("{path}[{n}]"), found, written));
+            pairs.find_map(|(path, found, written)| foreign_member(found, written, &path))
+        }
+        _ => (found != written).then(|| path.to_owned()),
+    }
+}
+
+/// The beginning of a member's name, as one line: it may have any length and character.
+fn shortened(name: &str) -> String {
+    const LONGEST: usize = 40;
+    name.chars()
+        .take(LONGEST)
+        .flat_map(char::escape_default)
+        .collect()
 }
 
 struct Rules<'a> {
@@ -70,6 +128,9 @@ impl Rules<'_> {
             ("commandid", metadata.command_id),
         ] {
             self.require_id(id, field);
+        }
+        if let Some(cause) = metadata.causation_id {
+            self.require_id(cause, "causationid");
         }
         // Templates of earlier versions had no actor of their own.
         if metadata.actor.role != Role::System {
@@ -101,6 +162,30 @@ impl Rules<'_> {
                 "subject",
                 "has the id of a person, in lower case",
             );
+        }
+    }
+
+    /// An event that creates is the first of its stream, and no other: so a person is registered once. Some
+    /// others only follow.
+    fn check_beginning(&mut self) {
+        let is_first = self.event.version == 1;
+        let event_type = &self.event.event_type;
+        match beginning_of(&self.event.payload) {
+            Beginning::Always => {
+                self.violations.require(
+                    is_first,
+                    "streamversion",
+                    format!("is 1 for {event_type}, which begins its stream"),
+                );
+            }
+            Beginning::Never => {
+                self.violations.require(
+                    !is_first,
+                    "streamversion",
+                    format!("is not 1 for {event_type}, which follows another event"),
+                );
+            }
+            Beginning::Perhaps => {}
         }
     }
 
@@ -272,15 +357,23 @@ impl Rules<'_> {
             }) => {
                 self.check_address(email);
                 self.check_name(display_name, self.person(), "data.display_name");
-                self.violations
-                    .require(*role != Role::System, "data.role", "is the role of a person");
+                let may_register = may_register(self.event.metadata.actor.role, self.is_own(), *role);
+                self.violations.require(
+                    may_register,
+                    "data.role",
+                    "is the role of a person, and one that the actor may give",
+                );
             }
             UserEvent::DisplayNameChanged(changed) => {
                 self.check_name(&changed.display_name, self.person(), "data.display_name");
+                self.require_own();
             }
-            UserEvent::EmailChanged(changed) => self.check_address(&changed.email),
-            UserEvent::LanguageChanged(_)
-            | UserEvent::UserErased(_)
+            UserEvent::EmailChanged(changed) => {
+                self.check_address(&changed.email);
+                self.require_own();
+            }
+            UserEvent::LanguageChanged(_) => self.require_own(),
+            UserEvent::UserErased(_)
             | UserEvent::PasswordResetRequested(_)
             | UserEvent::PasswordChanged(_)
             | UserEvent::EmailConfirmationRequested(_)
@@ -340,23 +433,23 @@ impl Rules<'_> {
         self.violations.require(
             money.has_currency(),
             format!("{field}.currency"),
-            "is an ISO 4217 code, as in EUR",
+            "is three upper-case letters, as in EUR",
         );
     }
 
     /// A name in plain text, or sealed for its person.
     fn check_name(&mut self, name: &str, person: Option<Uuid>, field: &str) {
         if !self.check_sealed(name, person, field) {
-            self.violations.require_name(name, MAX_DISPLAY_NAME, field);
+            require_display_name(&mut self.violations, name, field);
         }
     }
 
     fn check_address(&mut self, email: &str) {
         if !self.check_sealed(email, self.person(), "data.email") {
             self.violations.require(
-                is_email(email),
+                is_new_email(email),
                 "data.email",
-                format!("is an email address of up to {MAX_EMAIL} characters"),
+                format!("is an email address of one script, in lower case, of up to {MAX_EMAIL} characters"),
             );
         }
     }
@@ -393,6 +486,18 @@ impl Rules<'_> {
         self.event.schema_version < self.event.payload.event_type().schema_version
     }
 
+    /// Whether the actor is the person of the stream.
+    fn is_own(&self) -> bool {
+        self.person() == Some(self.event.metadata.actor.id)
+    }
+
+    /// A person changes their own account, and no other.
+    fn require_own(&mut self) {
+        let is_own = self.is_own();
+        self.violations
+            .require(is_own, "actorid", "is the person whose account it is");
+    }
+
     /// The person of the stream.
     fn person(&self) -> Option<Uuid> {
         self.event.stream.id().parse().ok()
@@ -409,6 +514,36 @@ fn category_of(event: &DomainEvent) -> &'static str {
         DomainEvent::Payment(_) => Payment::CATEGORY,
         DomainEvent::Product(_) => Product::CATEGORY,
         DomainEvent::User(_) => User::CATEGORY,
+    }
+}
+
+/// Whether an event is the first of its stream.
+enum Beginning {
+    Always,
+    Perhaps,
+    Never,
+}
+
+fn beginning_of(event: &DomainEvent) -> Beginning {
+    match event {
+        DomainEvent::Order(OrderEvent::OrderCreated(_))
+        | DomainEvent::Product(ProductEvent::ProductListed(_))
+        | DomainEvent::User(UserEvent::UserRegistered(_)) => Beginning::Always,
+        // A guest is erased without an account; a reservation may fail for a product without stock; a payment
+        // that failed is tried again; an address is reserved again after its release.
+        DomainEvent::User(UserEvent::UserErased(_))
+        | DomainEvent::Inventory(
+            InventoryEvent::StockReceived(_) | InventoryEvent::StockReservationFailed(_),
+        )
+        | DomainEvent::Payment(PaymentEvent::PaymentProcessed(_) | PaymentEvent::PaymentFailed(_))
+        | DomainEvent::Email(EmailEvent::EmailReserved(_))
+        | DomainEvent::Inbox(_) => Beginning::Perhaps,
+        DomainEvent::Order(_)
+        | DomainEvent::Product(_)
+        | DomainEvent::User(_)
+        | DomainEvent::Inventory(_)
+        | DomainEvent::Payment(_)
+        | DomainEvent::Email(EmailEvent::EmailReleased(_)) => Beginning::Never,
     }
 }
 

@@ -6,6 +6,9 @@
 //! including those that become known only later. So every failure has one way out, and no order is left half
 //! done. If the shop refunds the payment of a confirmed order, the order is told, and what it has reserved is
 //! released.
+//!
+//! Only its own commands count: stock that staff have reserved, and charges that they have made, stand for no
+//! order (see `foreign`).
 
 mod foreign;
 #[cfg(test)]
@@ -19,6 +22,7 @@ use uuid::Uuid;
 
 use super::{PendingCommand, Policy, Reaction};
 use crate::{
+    access::Role,
     aggregate::{
         inventory::{InventoryEvent, StockReservationFailed},
         order::{MAX_REASON, OrderCreated, OrderEvent, status_of_rejection},
@@ -96,7 +100,9 @@ enum Stage {
 #[serde(rename_all = "snake_case")]
 enum Stock {
     Reserved,
-    /// Reserved under the order's id, but not as the order asks for.
+    /// Reserved in the quantity that the order asks for, but by staff, or after staff had used its id.
+    ByStaff,
+    /// Reserved under the order's id, but not as the order asks for; or moved by staff.
     Foreign,
     /// Too little was available.
     Failed,
@@ -147,22 +153,26 @@ impl Policy for Fulfilment {
             }
             DomainEvent::Inventory(change) => {
                 let sku = event.stream.id();
+                let is_own = is_own(event);
                 let stock = match change {
                     InventoryEvent::StockReceived(_) => return state,
-                    InventoryEvent::StockReserved(reserved) => state.reserved(sku, reserved.quantity),
+                    InventoryEvent::StockReserved(reserved) => state.reserved(sku, reserved.quantity, is_own),
                     InventoryEvent::StockReservationFailed(failed)
-                        if !state.may_have_failed(sku, failed.requested) =>
+                        if !is_own || !state.may_have_failed(sku, failed.requested) =>
                     {
                         return state;
                     }
                     InventoryEvent::StockReservationFailed(_) => Stock::Failed,
-                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Ended,
+                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) if is_own => {
+                        Stock::Ended
+                    }
+                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Foreign,
                 };
                 state.stock.insert(sku.to_owned(), stock);
             }
             DomainEvent::Payment(change) => {
                 state.payment = match change {
-                    PaymentEvent::PaymentProcessed(paid) => state.charged(paid),
+                    PaymentEvent::PaymentProcessed(paid) => state.charged(paid, is_own(event)),
                     PaymentEvent::PaymentFailed(_) => PaymentStage::Failed,
                     PaymentEvent::PaymentRefunded(_) => PaymentStage::Refunded,
                 };
@@ -183,7 +193,9 @@ impl Policy for Fulfilment {
             DomainEvent::Order(change) => match change {
                 OrderEvent::OrderRejected(_) => state.compensate(ordered, &Reason::OrderRejected),
                 OrderEvent::OrderCancelled(_) => state.compensate(ordered, &Reason::OrderCancelled),
-                OrderEvent::OrderShipped(_) => state.each(&[Stock::Reserved], |sku| ordered.ship(sku)),
+                OrderEvent::OrderShipped(_) => {
+                    state.each(&[Stock::Reserved, Stock::ByStaff], |sku| ordered.ship(sku))
+                }
                 OrderEvent::OrderConfirmed(_) => {
                     let mut reactions = vec![Reaction::StopTimer { name: PAYMENT_TIMER }];
                     // The refund arrived before the confirmation.
@@ -198,14 +210,21 @@ impl Policy for Fulfilment {
                 | OrderEvent::OrderRefunded(_) => Vec::new(),
             },
             DomainEvent::Inventory(change) => match (change, state.stage) {
+                // What a decided order asks for is its own, also if it is known late and from an old log in
+                // which staff could reserve it.
+                (InventoryEvent::StockReserved(reserved), Stage::Confirmed | Stage::Shipped)
+                    if ordered.wants(sku, reserved.quantity) =>
+                {
+                    let is_shipped = state.stage == Stage::Shipped;
+                    is_shipped.then(|| ordered.ship(sku)).into_iter().collect()
+                }
                 (InventoryEvent::StockReserved(_), _) if state.is_foreign(sku) => {
                     vec![state.after_foreign_reservation(ordered, sku)]
                 }
                 (InventoryEvent::StockReserved(_), Stage::Open) => state.next_step(ordered),
                 (InventoryEvent::StockReserved(_), Stage::Aborted) => vec![ordered.release(sku)],
-                (InventoryEvent::StockReserved(_), Stage::Shipped) => vec![ordered.ship(sku)],
                 (InventoryEvent::StockReservationFailed(failed), Stage::Open)
-                    if ordered.wants(sku, failed.requested) =>
+                    if is_own(event) && ordered.wants(sku, failed.requested) =>
                 {
                     vec![ordered.reject(&ordered.sold_out(sku, failed))]
                 }
@@ -256,6 +275,11 @@ impl Policy for Fulfilment {
             _ => false,
         }
     }
+}
+
+/// Whether a command of the system itself caused the event, and not one of a person.
+fn is_own(event: &TypedEvent) -> bool {
+    event.metadata.actor.role == Role::System
 }
 
 impl FulfilmentState {
@@ -321,7 +345,8 @@ impl FulfilmentState {
     }
 
     fn release_all(&self, ordered: &FulfilmentOrder) -> Vec<Reaction> {
-        self.each(&[Stock::Reserved, Stock::Foreign], |sku| ordered.release(sku))
+        let kinds = [Stock::Reserved, Stock::ByStaff, Stock::Foreign];
+        self.each(&kinds, |sku| ordered.release(sku))
     }
 
     fn each(&self, kinds: &[Stock], reaction: impl Fn(&str) -> Reaction) -> Vec<Reaction> {

@@ -176,6 +176,23 @@ fn reason_of(event: &TypedEvent) -> Option<String> {
 }
 
 impl OrderDocument {
+    /// Whether the shop can ship it: it is confirmed, stock is reserved for each line, and the payment
+    /// stands.
+    /// The server decides by the streams of stock and payment, which may be newer than this document.
+    pub fn can_be_shipped(&self) -> bool {
+        let (mut reserved, mut is_paid) = (0_usize, false);
+        for entry in &self.history {
+            match entry.event.as_str() {
+                "StockReserved" => reserved += 1,
+                "StockReleased" | "StockShipped" => reserved = reserved.saturating_sub(1),
+                "PaymentProcessed" => is_paid = true,
+                "PaymentRefunded" => is_paid = false,
+                _ => {}
+            }
+        }
+        self.status == OrderStatus::Confirmed && is_paid && reserved >= self.lines.len()
+    }
+
     fn place(&mut self, created: &OrderCreated, event: &TypedEvent) {
         let OrderCreated {
             customer,

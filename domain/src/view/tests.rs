@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, strategy::ValueTree};
 use uuid::Uuid;
 
-use super::{AnyView, all};
+use super::{AnyView, View as _, all, orders::OrdersView};
 use crate::{
     access::Role,
     aggregate::{
@@ -455,6 +455,55 @@ fn an_order_is_reserved_once_every_line_is() {
     let mut confirmed = all.to_vec();
     confirmed.push(order[1].clone());
     assert_eq!(status(&confirmed), "confirmed");
+}
+
+#[test]
+fn an_order_can_be_shipped_with_its_stock_reserved_and_its_payment_processed() {
+    let customer = Uuid::from_u128(7);
+    let (order, amount) = (|| "2".to_owned(), order_of(2, customer, 3).total);
+    let payment: Vec<PaymentEvent> = vec![
+        PaymentProcessed {
+            order: order(),
+            customer,
+            amount: amount.clone(),
+            method: "tok_ok".into(),
+            charge: "ch_1".into(),
+        }
+        .into(),
+        PaymentRefunded {
+            order: order(),
+            customer,
+            amount,
+            reason: "no".into(),
+        }
+        .into(),
+    ];
+    let histories = BTreeMap::from([
+        ("inventory-mug-0".to_owned(), stock_of_order("2")),
+        ("inventory-mug-1".to_owned(), stock_of_order("2")),
+        ("order-2".to_owned(), life_of_order_2()),
+        (
+            "payment-2".to_owned(),
+            payment.into_iter().map(PaymentEvent::into_domain).collect(),
+        ),
+    ]);
+    let [one, two, order, payment] = record(histories).try_into().unwrap();
+    let can_be_shipped = |events: &[&TypedEvent]| {
+        let folded = events
+            .iter()
+            .fold(None, |document, event| OrdersView::fold(document, event));
+        folded.unwrap().can_be_shipped()
+    };
+    let complete = [&order[0], &one[1], &two[1], &payment[0], &order[1]];
+    assert!(can_be_shipped(&complete));
+    assert!(!can_be_shipped(&complete[..4]), "it is not confirmed");
+    for lacking in 1..4 {
+        let mut events = complete.to_vec();
+        events.remove(lacking);
+        assert!(!can_be_shipped(&events), "{}", complete[lacking].event_type);
+    }
+    let refunded = [&complete[..], &[&payment[1]]].concat();
+    assert!(!can_be_shipped(&refunded));
 }
 
 #[test]

@@ -15,8 +15,8 @@ pub struct SignIn {
     /// The password; never logged.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     pub password: Password,
-    /// The workspace; by default that of the sender's token, or else the only one in which email and password
-    /// match.
+    /// The workspace; by default that of the sender's token, or else the one that was used last, of those in
+    /// which email and password match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub workspace: Option<WorkspaceId>,
@@ -64,7 +64,7 @@ pub struct ForgottenPassword {
     /// The registered address.
     pub email: String,
     /// The workspace; by default that of the sender's token, or else every one with such an account, the
-    /// confirmed ones first, up to four.
+    /// confirmed ones first, up to 64; the next request is about the next ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub workspace: Option<WorkspaceId>,

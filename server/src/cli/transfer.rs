@@ -14,12 +14,12 @@ use super::{Failure, by_command_line, remote};
 use clock::SystemClock;
 use documents::ParkedCount;
 use domain::visible_text::one_line;
-use event_store::{EventStore, Workspace};
+use event_store::{EventStore, StoreError, Workspace};
 use monitor::{
     backup::backup as create_backup,
-    export::{export_server, export_store},
+    export::{check_export, export_server, export_store},
     import::ImportedWorkspace,
-    terminal::find,
+    terminal::{MonitorError, find},
 };
 use telemetry::security::{SecurityEvent, SecurityRecord};
 
@@ -32,8 +32,8 @@ use crate::{
 const PAGE: u32 = 500;
 
 pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
-    match &settings.to {
-        None => export_to(settings, &mut BufWriter::new(std::io::stdout())).await,
+    let left_out = match &settings.to {
+        None => export_to(settings, &mut BufWriter::new(std::io::stdout())).await?,
         Some(path) => {
             // The file gets its name once it is complete.
             if path.exists() {
@@ -44,33 +44,39 @@ pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
             let partial = PathBuf::from(name);
             let named = |error: std::io::Error| format!("{}: {error}", partial.display());
             let mut file = BufWriter::new(File::create(&partial).map_err(named)?);
-            let written = async {
-                export_to(settings, &mut file).await?;
+            let written: Result<usize, Failure> = async {
+                let left_out = export_to(settings, &mut file).await?;
                 file.into_inner()
                     .map_err(|error| named(error.into_error()))?
                     .sync_all()
                     .map_err(named)?;
                 fs::rename(&partial, path).map_err(named)?;
-                Ok(())
+                Ok(left_out)
             }
             .await;
             if written.is_err() {
                 // A partial file is useless; its error matters more than a failure to remove it.
                 let _ = fs::remove_file(&partial);
             }
-            written
+            written?
         }
+    };
+    if left_out > 0 {
+        return Err(MonitorError::NotExported(left_out).into());
     }
+    Ok(())
 }
 
-async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+/// Exports; returns the number of workspaces that are damaged and left out.
+async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> Result<usize, Failure> {
     if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
-        return Ok(export_server(&remote, out).await?);
+        export_server(&remote, out).await?;
+        return Ok(0);
     }
     let store = event_store::open_to_read(&settings.storage.event_store()).await?;
-    let workspaces = match settings.workspace {
-        Some(id) => vec![find(&*store, id).await?],
-        None => every_workspace(&*store).await?,
+    let (workspaces, left_out) = match settings.workspace {
+        Some(id) => (vec![find(&*store, id).await?], 0),
+        None => readable_workspaces(&store).await?,
     };
     for (workspace, events, commands) in export_store(&store, workspaces, out).await? {
         let Workspace { id, name, .. } = workspace;
@@ -78,19 +84,33 @@ async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> R
         let name = one_line(&name);
         report(&format!("{id}  {events} events, {commands} commands  {name}"));
     }
-    Ok(())
+    Ok(left_out)
 }
 
-async fn every_workspace(store: &dyn EventStore) -> Result<Vec<Workspace>, Failure> {
-    let mut workspaces: Vec<Workspace> = Vec::new();
+/// The workspaces that can be exported, and the number of those that cannot. Each is read before the first is
+/// written: part of a workspace would make the whole file useless.
+async fn readable_workspaces(store: &Arc<dyn EventStore>) -> Result<(Vec<Workspace>, usize), Failure> {
+    let (mut workspaces, mut left_out, mut after) = (Vec::new(), 0, None);
     loop {
-        let page = store
-            .workspaces(workspaces.last().map(|last| last.id), PAGE)
-            .await?;
-        if page.is_empty() {
-            return Ok(workspaces);
+        let page = store.audit_workspaces(after, PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok((workspaces, left_out));
+        };
+        after = Some(*last);
+        for (id, workspace) in page {
+            let readable = match workspace {
+                Ok(workspace) => check_export(store, workspace.clone()).await.map(|()| workspace),
+                Err(error) => Err(error),
+            };
+            match readable {
+                Ok(workspace) => workspaces.push(workspace),
+                Err(error @ StoreError::Corrupt(_)) => {
+                    left_out += 1;
+                    report(&format!("{id}  cannot be exported, and is left out: {error}"));
+                }
+                Err(error) => return Err(format!("workspace {id}: {error}").into()),
+            }
         }
-        workspaces.extend(page);
     }
 }
 
@@ -105,6 +125,12 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         import_files(&settings.storage, clock, BufReader::new(file)).await
     };
     let imported = imported.inspect_err(|_| by_command_line(SecurityEvent::ImportRefused).write())?;
+    if imported.iter().any(|one| !one.is_counted) {
+        report(
+            "warning: the file is of an earlier version, which does not say how many workspaces it has: \
+             compare the list below with that of the export",
+        );
+    }
     for one in imported {
         let ImportedWorkspace {
             workspace,
@@ -112,6 +138,7 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
             commands,
             already_existed,
             new_code,
+            is_counted: _,
             parked,
         } = one;
         let Workspace {

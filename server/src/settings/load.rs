@@ -407,6 +407,21 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_for_this_machine_unless_a_source_says_otherwise() {
+        let listed = |settings: &Settings| {
+            let networks = settings.limits.metrics_from.iter();
+            networks.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&loaded(&[]).unwrap()), ["127.0.0.0/8", "::1/128"]);
+        let file = file("metrics-from = \"10.0.0.0/8, ::1\"");
+        let of_file = loaded(&["--config", file.path().to_str().unwrap()]).unwrap();
+        let of_flag = loaded(&["--metrics-from", "10.0.0.0/8,::1"]).unwrap();
+        for settings in [of_file, of_flag] {
+            assert_eq!(listed(&settings), ["10.0.0.0/8", "::1/128"]);
+        }
+    }
+
+    #[test]
     fn a_server_for_tests_has_no_rate_limits_and_stays_on_loopback() {
         let settings = loaded(&["--for-tests", "--listen", "[::1]:0"]).unwrap();
         assert!(settings.for_tests);

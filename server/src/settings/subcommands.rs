@@ -103,12 +103,13 @@ pub struct VerifySettings {
     /// Only this workspace [default: all]
     #[arg(long, value_name = "ID")]
     pub workspace: Option<WorkspaceId>,
-    /// Also compare the signed checkpoints of this file with the log; `-` is standard input
+    /// Also compare the signed checkpoints of this file with the log, besides those that the server keeps;
+    /// `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
     /// The public key that verifies them, as `foldline checkpoint --print-verifier` writes it [default: that
     /// of the installation's own key]
-    #[arg(long, value_name = "VERIFIER", requires = "checkpoint")]
+    #[arg(long, value_name = "VERIFIER")]
     pub checkpoint_verifier: Option<Verifier>,
 }
 

@@ -1,11 +1,13 @@
 //! Shared test support: workspaces, events of a shop, users, and a document store with observed writes.
 
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::missing_panics_doc,
     reason = "a failed preparation fails the test"
 )]
 
+mod hops;
 pub mod observed_store;
 pub mod plaintext_opener;
 
@@ -24,6 +26,8 @@ use domain::{
 };
 use event_store::{Append, AppendAnswer, EventStore, Expected, NewEvent, StreamAppend, Workspace};
 use uuid::Uuid;
+
+pub use hops::RecordedHops;
 
 /// Opens a workspace.
 pub async fn open_workspace(store: &dyn EventStore, shards: u32) -> WorkspaceId {

@@ -160,6 +160,10 @@ impl<W: WriteObserver> Generations for ObservedStore<W> {
         self.inner.restart(workspace, view).await
     }
 
+    async fn has_rows(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
+        self.inner.has_rows(scope).await
+    }
+
     async fn reset(&self, scope: &Scope, documents: bool) -> Result<(), DocumentStoreError> {
         self.inner.reset(scope, documents).await
     }

@@ -101,6 +101,7 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
     assert!(browser.cookies.contains_key("foldline_refresh"));
     let page = browser.page("/account").await;
     assert!(page.contains("value=\"Ada Lovelace\"") && page.contains("value=\"ada@example.org\""));
+    assert!(page.contains("This is an example address"), "no email reaches it");
     assert_eq!(
         browser.send("/session/name", "display_name=Countess").await,
         "/account"
@@ -117,6 +118,11 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
         "{page}"
     );
     browser.cookies.insert("lang".to_owned(), "en".to_owned());
+    assert!(!page.contains("in diese Sprache"), "{page}");
+    assert_eq!(browser.send("/session/language", "language=fr").await, "/account");
+    browser.cookies.insert("lang".to_owned(), "en".to_owned());
+    let page = browser.page("/account").await;
+    assert!(page.contains("You get them in English."), "{page}");
     assert_eq!(browser.send("/session/language", "language=xx").await, "/account");
     let page = browser.page("/account").await;
     assert!(page.contains("The form could not be read."), "{page}");

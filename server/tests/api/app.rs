@@ -346,7 +346,12 @@ impl TestApp {
         let request = self.get("/api/v1/settled").bearer_auth(&person.token);
         let answer = request.send().await.unwrap();
         let status = answer.status();
-        let waiting = answer.text().await.unwrap();
+        let mut waiting = answer.text().await.unwrap();
+        if status != StatusCode::OK {
+            // Why, where a policy's command was refused for good.
+            let request = self.get("/api/v1/dead-letters").bearer_auth(&person.token);
+            waiting += &request.send().await.unwrap().text().await.unwrap();
+        }
         assert_eq!(status, StatusCode::OK, "it does not settle: {waiting}");
     }
 

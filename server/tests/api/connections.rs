@@ -69,6 +69,51 @@ async fn a_connection_without_a_request_is_closed() {
 }
 
 #[tokio::test]
+async fn a_request_without_exactly_one_host_is_refused_wherever_it_goes() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    // A repeated query is answered from memory.
+    for _ in 0..2 {
+        let listed = app.get("/api/v1/views/products").bearer_auth(&educator.token);
+        assert_eq!(listed.send().await.unwrap().status(), StatusCode::OK);
+    }
+    let token = format!("Authorization: Bearer {}\r\n", educator.token);
+    let answer = async |line: &str, head: &str| {
+        let request = format!("{line}\r\n{head}{token}Connection: close\r\n\r\n");
+        let said = closed(connect(&app, request.as_bytes()).await).await;
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    for path in [
+        "/healthz",
+        "/",
+        "/api/v1/views/products",
+        "/api/v1/no-such",
+        "/metrics",
+    ] {
+        let line = format!("GET {path} HTTP/1.1");
+        for head in [
+            "",
+            "Host: a\r\nHost: b\r\n",
+            "Host: a\r\nhost: a\r\n",
+            "Host:\r\n",
+            "Host: a@b\r\n",
+        ] {
+            let said = answer(&line, head).await;
+            assert!(said.starts_with("HTTP/1.1 400"), "{path} {head:?}: {said}");
+            assert!(said.contains("x-content-type-options"), "{said}");
+        }
+    }
+    for (line, head) in [
+        ("GET /api/v1/views/products HTTP/1.1", "Host: localhost\r\n"),
+        ("GET /healthz HTTP/1.1", "Host: [::1]:3000\r\n"),
+        ("GET /healthz HTTP/1.0", ""),
+    ] {
+        let said = answer(line, head).await;
+        assert!(said.starts_with("HTTP/1.") && said.contains(" 200 OK"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_handshake_that_does_not_end_is_closed() {
     let app = TestApp::start_with(&["--first-request-timeout-ms", "300", "--tls", "self-signed"]).await;
     for bytes in [b"".as_slice(), &[0x16], &[0x16, 3, 1, 2, 0, 1]] {

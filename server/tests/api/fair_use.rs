@@ -7,7 +7,10 @@ use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{Person, TestApp, problem};
+use crate::{
+    app::{Person, TestApp, problem},
+    mailbox::subjects,
+};
 
 /// More requests than any limit of these tests has room for.
 const MANY: usize = 1_000;
@@ -146,6 +149,62 @@ async fn for_tests_verifications_of_one_workspace_wait_for_each_other() {
     for response in join_all(suites).await {
         assert_eq!(response.status(), StatusCode::OK);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_of_forty_behind_one_address_forgets_its_passwords_and_gets_its_links() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let class = (0..40).map(|_| async {
+        let student = app.student(&educator.join_code).await;
+        let user = id(&app, &student).await;
+        app.command(&student, &register(user)).await;
+        let forgotten = json!({"email": format!("{}@example.org", user.simple())});
+        let answer = app.post("/api/v1/password-resets", &forgotten).send().await;
+        assert_eq!(answer.unwrap().status(), StatusCode::ACCEPTED);
+        user
+    });
+    let class = join_all(class).await;
+    app.resets_done().await;
+    app.settled(&educator).await;
+    for user in class {
+        let of_user = format!("?user={user}");
+        assert_eq!(
+            subjects(&app, &educator, &of_user).await,
+            ["Set a new password", "Welcome"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_address_enters_so_many_email_addresses_in_an_hour_and_another_has_its_own_count() {
+    let app = TestApp::start_with(&["--trusted-proxies", "127.0.0.1,::1"]).await;
+    app.stop_clock();
+    let educator = app.educator().await;
+    // Each has a field that is missing: what counts is that a client enters addresses.
+    let enter = async |address: &str, kind: &str| {
+        let user = SystemClock.new_id();
+        let data = json!({"email": format!("{}@example.org", user.simple())});
+        let command = json!({"type": kind, "stream": format!("user-{user}"), "data": data});
+        let request = app
+            .post("/api/v1/commands", &command)
+            .bearer_auth(&educator.token);
+        request.header("x-forwarded-for", address).send().await.unwrap()
+    };
+    for _ in 0..300 {
+        let entered = enter("192.0.2.1", "ChangeEmail").await;
+        assert_ne!(entered.status(), StatusCode::TOO_MANY_REQUESTS);
+    }
+    for kind in ["ChangeEmail", "RegisterUser"] {
+        let refusal = enter("192.0.2.1", kind).await;
+        assert!(refusal.headers().contains_key(RETRY_AFTER), "{kind}");
+        assert_eq!(problem(refusal).await.kind, "/problems/rate-limited");
+        let elsewhere = enter("192.0.2.2", kind).await;
+        assert_ne!(elsewhere.status(), StatusCode::TOO_MANY_REQUESTS);
+    }
+    app.pass_minutes(60);
+    let later = enter("192.0.2.1", "RegisterUser").await;
+    assert_ne!(later.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -237,17 +237,17 @@ async fn nothing_is_recorded_unless_a_person_looks_and_then_only_of_that_workspa
     for live in &mut sockets {
         follow(live, 1).await;
     }
-    let (of_here, _) = order(&app, &here, "tok_ok").await;
-    let (of_there, events) = order(&app, &there, "tok_ok").await;
+    let (one, _) = order(&app, &here, "tok_ok").await;
+    let (other, events) = order(&app, &there, "tok_ok").await;
     let [mut here, mut there] = sockets;
     let last = id_of(events.last().unwrap());
     let seen = until(&mut there, |hops| {
         has_crossed(hops, &last, "published-domain-events")
     })
     .await;
-    assert!(seen.iter().all(|hop| hop["correlation_id"] != of_here));
-    let seen = until(&mut here, |hops| !published(hops, &of_here).is_empty()).await;
-    assert!(seen.iter().all(|hop| hop["correlation_id"] != of_there));
+    assert!(seen.iter().all(|hop| hop["correlation_id"] != one));
+    let seen = until(&mut here, |hops| !published(hops, &one).is_empty()).await;
+    assert!(seen.iter().all(|hop| hop["correlation_id"] != other));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,7 +3,12 @@
 use domain::access::Role;
 use serde_json::{Value, json};
 
-use crate::app::{Person, TestApp, fields, list_product, problem};
+use server::settings::Settings;
+
+use crate::{
+    app::{Person, TestApp, fields, list_product, problem},
+    schemas::append_as_of,
+};
 
 async fn read(app: &TestApp, person: &Person, path: &str) -> Value {
     let response = app.get(path).bearer_auth(&person.token).send().await.unwrap();
@@ -223,4 +228,50 @@ async fn an_unchanged_log_has_no_findings() {
         .await
         .unwrap();
     assert_eq!(problem(response).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_large_events_ends_early_and_the_next_one_goes_on() {
+    const LARGE: usize = 400_000;
+    let app = TestApp::start().await;
+    let (educator, student) = class(&app).await;
+    // As an import of an earlier version took them.
+    let app = app
+        .restart_after(async |settings: &Settings| {
+            for _ in 0..5 {
+                let padded = json!({"quantity": 1, "note": "x".repeat(LARGE)});
+                let stream = "inventory-mug-0";
+                append_as_of(
+                    settings,
+                    educator.workspace,
+                    stream,
+                    ("StockReceived", 1),
+                    &padded,
+                )
+                .await;
+            }
+        })
+        .await
+        .unwrap();
+    let student = app.with_role(&student, Role::Student);
+    for (path, parameter) in [
+        ("/api/v1/streams/inventory-mug-0?limit=200", "from"),
+        ("/api/v1/streams/inventory-mug-0?limit=200&order=desc", "from"),
+        ("/api/v1/events?limit=200&type=StockReceived", "after"),
+    ] {
+        let (mut next, mut ids) = (String::new(), Vec::new());
+        loop {
+            let page = read(&app, &student, &format!("{path}{next}")).await;
+            assert!(page.to_string().len() < 4 * LARGE, "{path}");
+            let events = page["data"].as_array().unwrap();
+            ids.extend(events.iter().map(|event| event["event_id"].to_string()));
+            let Some(token) = page["next"].as_str() else { break };
+            next = format!("&{parameter}={token}");
+        }
+        let count = ids.len();
+        assert_eq!(count, if parameter == "after" { 8 } else { 6 }, "{path}");
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), count, "{path}: none is there twice");
+    }
 }

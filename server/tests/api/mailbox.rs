@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
+    account_links::token,
     app::{Person, TestApp, fields, list_product, place_order, problem},
     dead_letters::{get, receive},
 };
@@ -66,11 +67,12 @@ async fn a_person_reads_their_own_mails_and_an_educator_all_of_the_workspace() {
         "the newest first"
     );
     assert_eq!(confirmed["user"], json!(user));
-    assert!(confirmed["to"].as_str().unwrap().contains("<ada@example.org>"));
+    assert!(confirmed["to"].as_str().unwrap().contains("ada@example.org"));
     for part in ["text", "html"] {
         let said = confirmed[part].as_str().unwrap();
         for expected in [
-            "Hello Ada Lovelace,",
+            // The address is not confirmed.
+            "Hello,",
             &placed.to_string(),
             "12.00 EUR",
             "unsubscribe?token=",
@@ -101,6 +103,44 @@ async fn a_person_reads_their_own_mails_and_an_educator_all_of_the_workspace() {
     for query in ["", &own] {
         assert!(subjects(&app, &stranger, query).await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn an_address_gets_no_text_that_another_person_has_chosen_as_a_link_before_it_is_confirmed() {
+    const NAME: &str = "Win now evil.dev/win";
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut product = list_product("mug-01");
+    product["data"]["name"] = json!("https://evil.dev/win");
+    app.command(&educator, &product).await;
+    receive(&app, &educator, "mug-01", 40).await;
+    let person = app.student(&educator.join_code).await;
+    let session = get(&app, &person, "/api/v1/session").await;
+    let user: Uuid = session["actor_id"].as_str().unwrap().parse().unwrap();
+    let register = json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
+        "email": "ada@example.org", "display_name": NAME, "password": "correct horse battery",
+    }});
+    app.command(&person, &register).await;
+    app.settled(&educator).await;
+    order(&app, &educator, &person).await;
+    let before = get(&app, &person, "/api/v1/mailbox").await;
+    assert_eq!(before["data"].as_array().unwrap().len(), 2);
+    let before = before.to_string();
+    assert!(
+        !before.contains("evil.dev") && !before.contains("Win now"),
+        "{before}"
+    );
+    let link = token(&app, &educator, user, "/confirm-email").await;
+    let confirm = app.post("/api/v1/email-confirmations/complete", &json!({"token": link}));
+    assert_eq!(confirm.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    app.settled(&educator).await;
+    order(&app, &educator, &person).await;
+    let after = get(&app, &person, "/api/v1/mailbox?limit=1").await;
+    let text = after["data"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains(NAME) && text.contains("https://evil.dev/win"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

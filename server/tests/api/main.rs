@@ -23,6 +23,7 @@ mod dead_letters;
 mod erasure;
 mod expiry;
 mod fair_use;
+mod fulfilment;
 mod guests;
 mod hops;
 mod hostile;

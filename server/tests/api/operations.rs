@@ -37,6 +37,52 @@ async fn metrics_count_requests_by_route() {
 }
 
 #[tokio::test]
+async fn metrics_are_for_the_addresses_of_the_settings_alone() {
+    let ask = async |app: &TestApp, header: Option<(&str, &str)>| {
+        let mut request = app.get("/metrics");
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        request.send().await.unwrap().status()
+    };
+    let app = TestApp::start().await;
+    assert_eq!(ask(&app, None).await, StatusCode::OK, "this machine");
+    // A proxy on this machine passes requests of others on, whatever it says of them.
+    for name in ["x-forwarded-for", "forwarded"] {
+        assert_eq!(
+            ask(&app, Some((name, "for=127.0.0.1"))).await,
+            StatusCode::NOT_FOUND
+        );
+    }
+    let trusted = ["--trusted-proxies", "127.0.0.0/8,::1"];
+    let app = TestApp::start_with(&[&trusted[..], &["--metrics-from", "192.0.2.0/24"]].concat()).await;
+    for (address, expected) in [
+        ("192.0.2.7", StatusCode::OK),
+        ("198.51.100.7", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(
+            ask(&app, Some(("x-forwarded-for", address))).await,
+            expected,
+            "{address}"
+        );
+    }
+    assert_eq!(ask(&app, None).await, StatusCode::NOT_FOUND, "not named");
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_for_metrics_is_limited_and_takes_nothing_from_others() {
+    let app = TestApp::start_with(&["--requests-per-minute", "60"]).await;
+    let mut asked = 0;
+    while app.get("/metrics").send().await.unwrap().status() != StatusCode::TOO_MANY_REQUESTS {
+        asked += 1;
+        assert!(asked < 1_000, "nothing was refused");
+    }
+    assert!(asked >= 1);
+    let session = app.get("/api/v1/session").send().await.unwrap();
+    assert_eq!(session.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn the_keys_are_published_without_their_secret() {
     let app = TestApp::start().await;
     let keys: Value = app
@@ -109,6 +155,7 @@ async fn the_description_is_a_page_too_and_loads_nothing_from_elsewhere() {
     let page = app.get("/api/docs/").send().await.unwrap();
     let policy = page.headers()["content-security-policy"].to_str().unwrap();
     assert!(policy.contains("script-src 'self';"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
     let page = page.text().await.unwrap();
     let mut files: Vec<&str> = ["src=\"", "href=\""]
         .into_iter()

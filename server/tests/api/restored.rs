@@ -182,3 +182,76 @@ async fn a_restored_database_under_newer_views_shows_what_it_has() {
     let arguments = ["--event-store", &database.url, "--read-model", &database.url];
     an_older_log_under_newer_views_loses_nothing_and_shows_nothing_else(&arguments).await;
 }
+
+/// Deletes checkpoints of a server that does not run, and leaves the documents: those of all lanes, or of one
+/// partition.
+async fn lose_checkpoints(url: &StoreUrl, schema: &str, partition: Option<u32>) {
+    let statement = match partition {
+        Some(partition) => format!("delete from checkpoints where partition = {partition}"),
+        None => "delete from checkpoints".to_owned(),
+    };
+    match url {
+        StoreUrl::Sqlite(url) => {
+            let path = url.file().to_str().unwrap();
+            let mut store = SqliteConnection::connect(&format!("sqlite:{path}"))
+                .await
+                .unwrap();
+            store.execute(AssertSqlSafe(statement)).await.unwrap();
+            store.close().await.unwrap();
+        }
+        StoreUrl::Postgres(url) => {
+            let mut store = PgConnection::connect(url.expose()).await.unwrap();
+            let path = format!("set search_path to {schema}");
+            store.execute(AssertSqlSafe(path)).await.unwrap();
+            store.execute(AssertSqlSafe(statement)).await.unwrap();
+            store.close().await.unwrap();
+        }
+    }
+}
+
+async fn documents_without_a_checkpoint_are_folded_anew(further: &[&str]) {
+    let mut app = TestApp::start_with(further).await;
+    let educator = app.educator_with_shards(3).await;
+    let skus = ["mug-1", "bowl-2", "glass-3"];
+    for sku in skus {
+        app.command(&educator, &list_product(sku)).await;
+        receive(&app, &educator, sku, 3).await;
+    }
+    let (ada, _) = registered(&app, &educator, "ada@mail.test").await;
+    app.settled(&educator).await;
+    let mails = subjects(&app, &ada, "").await;
+    let customers = get(&app, &educator, "/api/v1/views/customers").await;
+    for partition in [None, Some(0), Some(1), Some(2)] {
+        app = app
+            .restart_after(async |settings| {
+                let storage = &settings.storage;
+                lose_checkpoints(&storage.read_model(), "foldline_views", partition).await;
+                lose_checkpoints(&storage.process_store(), "foldline_processes", partition).await;
+            })
+            .await
+            .unwrap();
+        app.settled(&educator).await;
+        for sku in skus {
+            let stock = get(&app, &educator, &format!("/api/v1/views/inventory/{sku}")).await;
+            assert_eq!(stock["data"]["on_hand"], json!(3), "{partition:?}");
+        }
+        let again = get(&app, &educator, "/api/v1/views/customers").await;
+        assert_eq!(again["data"], customers["data"], "{partition:?}");
+        let verified = get(&app, &educator, "/api/v1/verify").await;
+        assert_eq!(verified["findings"], json!([]), "{partition:?}");
+        assert_eq!(subjects(&app, &ada, "").await, mails, "none is sent again");
+    }
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_in_a_file_without_their_checkpoints_are_folded_anew() {
+    documents_without_a_checkpoint_are_folded_anew(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_in_a_database_without_their_checkpoints_are_folded_anew() {
+    let database = Database::new().await;
+    let arguments = ["--event-store", &database.url, "--read-model", &database.url];
+    documents_without_a_checkpoint_are_folded_anew(&arguments).await;
+}

@@ -206,17 +206,35 @@ async fn commands_that_change_nothing_fill_a_sandbox_too() {
     let session: Value = session.send().await.unwrap().json().await.unwrap();
     let stream = format!("inbox-{}", session["actor_id"].as_str().unwrap());
     // Each key is answered again when it is repeated, so each answer is kept.
-    let resume = json!({"type": "ResumeMails", "stream": stream, "data": {}});
-    for key in 0..1_000 {
-        let request = app.post("/api/v1/commands", &resume).bearer_auth(&educator.token);
+    let send = async |command: &str, key: usize| {
+        let command = json!({"type": command, "stream": stream, "data": {}});
+        let request = app
+            .post("/api/v1/commands", &command)
+            .bearer_auth(&educator.token);
         let request = request.header("idempotency-key", format!("key-{key}"));
-        let response = request.send().await.unwrap();
-        if response.status() != StatusCode::OK {
-            assert_eq!(problem(response).await.kind, "/problems/quota-exceeded");
-            return;
+        request.send().await.unwrap()
+    };
+    // A full sandbox takes the end of emails, and only the first one ends them.
+    for (command, keys) in [("ResumeMails", 0..1_000), ("StopMails", 1_000..2_000)] {
+        let mut refused = None;
+        for key in keys {
+            let response = send(command, key).await;
+            if response.status() != StatusCode::OK {
+                refused = Some(problem(response).await.kind);
+                break;
+            }
         }
+        assert_eq!(refused.as_deref(), Some("/problems/quota-exceeded"), "{command}");
     }
-    panic!("no answer was refused");
+    let stopped = "/api/v1/events?type=MailsStopped";
+    let stopped = app
+        .get(stopped)
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap();
+    let stopped: Value = stopped.json().await.unwrap();
+    assert_eq!(stopped["data"].as_array().unwrap().len(), 1, "{stopped}");
 }
 
 #[tokio::test]
@@ -268,6 +286,77 @@ async fn a_sandbox_has_a_quota_of_people() {
     let app = app.restart().await;
     assert_eq!(join(&app, &educator.join_code).await.status(), 429);
     assert_eq!(join(&app, "NOSUCH1").await.status(), 404);
+}
+
+#[tokio::test]
+async fn one_address_takes_its_share_of_the_places_and_people_elsewhere_still_get_in() {
+    let app = TestApp::start_with(&["--sandbox-people", "100", "--trusted-proxies", "127.0.0.0/8,::1"]).await;
+    let educator = app.educator().await;
+    let body = json!({"code": educator.join_code, "display_name": "Ada"});
+    let join_from = async |address: &str| {
+        let request = app.post("/api/v1/workspaces/join", &body);
+        request.header("x-forwarded-for", address).send().await.unwrap()
+    };
+    let mut joined = 0;
+    let refused = loop {
+        let response = join_from("192.0.2.1").await;
+        if response.status() != StatusCode::OK {
+            break problem(response).await;
+        }
+        joined += 1;
+        assert!(joined < 100, "one address has taken all places");
+    };
+    assert_eq!(joined, 60, "a class and more");
+    assert_eq!(refused.kind, "/problems/quota-exceeded");
+    assert!(refused.detail.contains("from your address"), "{}", refused.detail);
+    let form = format!("code={}&display_name=Ada", educator.join_code);
+    let sent_back = app
+        .request(Method::POST, "/session/join")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("x-forwarded-for", "192.0.2.1")
+        .body(form);
+    let sent_back = sent_back.send().await.unwrap();
+    let location = sent_back.headers()["location"].to_str().unwrap();
+    assert!(location.starts_with("/join?problem=full"), "{location}");
+    assert_eq!(join_from("192.0.2.2").await.status(), StatusCode::OK);
+    // Another sandbox has its own places.
+    let other = app.educator().await;
+    let body = json!({"code": other.join_code, "display_name": "Ada"});
+    let request = app.post("/api/v1/workspaces/join", &body);
+    let there = request
+        .header("x-forwarded-for", "192.0.2.1")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(there.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_guest_who_did_nothing_and_is_gone_frees_the_place() {
+    let app = TestApp::start_with(&["--sandbox-people", "3"]).await;
+    let educator = app.educator().await;
+    let acting = app.student(&educator.join_code).await;
+    app.student(&educator.join_code).await;
+    let session = app.get("/api/v1/session").bearer_auth(&acting.token);
+    let session: Value = session.send().await.unwrap().json().await.unwrap();
+    let stream = format!("inbox-{}", session["actor_id"].as_str().unwrap());
+    app.command(
+        &acting,
+        &json!({"type": "StopMails", "stream": stream, "data": {}}),
+    )
+    .await;
+    assert_eq!(
+        join(&app, &educator.join_code).await.status(),
+        429,
+        "both are there"
+    );
+    app.pass_days(1);
+    assert_eq!(join(&app, &educator.join_code).await.status(), StatusCode::OK);
+    assert_eq!(
+        join(&app, &educator.join_code).await.status(),
+        429,
+        "one has acted"
+    );
 }
 
 #[tokio::test]

@@ -293,7 +293,8 @@ async fn every_line_is_a_cloud_event() {
         commands.iter().all(|line| members(line) == ["answer"]),
         "no digest is exported"
     );
-    assert_eq!(lines[0]["type"], "foldline.workspace.v1");
+    assert_eq!(lines[0]["type"], "foldline.workspace.v2");
+    assert_eq!(lines[0]["data"]["part"], json!({"number": 1, "of": 1}));
     assert_eq!(lines[0]["data"]["join_code"], educator.join_code.as_str());
     assert_eq!(lines.last().unwrap()["type"], "foldline.end.v1");
     let old = lines

@@ -1,7 +1,8 @@
 //! `/unsubscribe`: the link of every email that stops further emails without signing in.
 
 use reqwest::{Method, Response, StatusCode, header::CONTENT_TYPE};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
     app::{Person, TestApp},
@@ -65,6 +66,52 @@ async fn the_link_of_a_mail_stops_mails_without_signing_in_and_may_be_repeated()
     // the inbox still gets notifications
     let path = format!("/api/v1/views/notifications?listing=inbox&group={user}");
     assert_eq!(get(&app, &ada, &path).await["data"].as_array().unwrap().len(), 2);
+}
+
+/// The stored answers of commands without events.
+async fn stored_answers(app: &TestApp) -> i64 {
+    let options = SqliteConnectOptions::new()
+        .filename(app.folder().join("events.db"))
+        .read_only(true);
+    let mut events = SqliteConnection::connect_with(&options).await.unwrap();
+    let (count,): (i64,) = sqlx::query_as("select count(*) from answers")
+        .fetch_one(&mut events)
+        .await
+        .unwrap();
+    events.close().await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn a_link_that_is_used_again_and_again_stores_nothing() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (ada, user) = registered(&app, &educator, "ada@example.org").await;
+    let token = token(&app, &ada).await;
+    follow(&app, Method::POST, &token).await;
+    let before = stored_answers(&app).await;
+    for _ in 0..20 {
+        let stopped = follow(&app, Method::POST, &token).await;
+        assert_eq!(stopped.status(), StatusCode::OK);
+    }
+    assert_eq!(stored_answers(&app).await, before);
+    // A person who resumes emails can stop them by the same link.
+    let resume = json!({"type": "ResumeMails", "stream": format!("inbox-{user}"), "data": {}});
+    app.command(&ada, &resume).await;
+    follow(&app, Method::POST, &token).await;
+    assert_eq!(stops(&app, &educator).await, 2);
+}
+
+#[tokio::test]
+async fn a_flood_of_links_is_limited_and_does_not_use_up_the_requests_of_its_address() {
+    let app = TestApp::start_with(&["--requests-per-minute", "60"]).await;
+    let mut sent = 0;
+    while follow(&app, Method::POST, "made-up").await.status() != StatusCode::TOO_MANY_REQUESTS {
+        sent += 1;
+        assert!(sent < 1_000, "nothing was refused");
+    }
+    let session = app.get("/api/v1/session").send().await.unwrap();
+    assert_eq!(session.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

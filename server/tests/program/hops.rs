@@ -65,8 +65,8 @@ async fn the_hops_of_all_servers_arrive_at_the_one_that_is_watched() {
             "the hops of one server never arrive: {appended:?}"
         );
     }
-    let once: BTreeSet<Uuid> = appended.iter().copied().collect();
-    assert_eq!(once.len(), appended.len(), "{appended:?}");
+    let distinct: BTreeSet<Uuid> = appended.iter().copied().collect();
+    assert_eq!(distinct.len(), appended.len(), "{appended:?}");
     one.stop().await;
     two.stop().await;
 }

@@ -17,6 +17,8 @@ mod history;
 mod hops;
 mod load;
 mod mails;
+#[cfg(unix)]
+mod private_files;
 mod python;
 mod refused;
 mod running;

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::running::{Server, clean};
+use crate::running::{Server, TEST_TIMEOUT, clean};
 
 const PASSWORD: &str = "correct horse battery";
 const NEW_PASSWORD: &str = "another horse battery";
@@ -71,6 +71,23 @@ impl Fixture {
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// The first line of an event for which the answer of its request does not wait.
+    async fn wait_for(&self, event: &str) -> Value {
+        let found = async {
+            loop {
+                let text = self.text();
+                let mut lines = text
+                    .lines()
+                    .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+                if let Some(found) = lines.find(|line| line["event"] == event) {
+                    break found;
+                }
+                self.send(Method::GET, "/healthz", "", None).await;
+            }
+        };
+        tokio::time::timeout(TEST_TIMEOUT, found).await.unwrap()
     }
 
     /// The newest line of an event.
@@ -165,6 +182,27 @@ async fn what_people_try_leaves_a_line_without_secrets() {
     };
     put(change("not the password")).await;
     assert_eq!(&fixture.last("password_refused")["actor"], person);
+
+    // What belongs to another person, an email of no account, and a forged link.
+    let foreign = json!({"type": "ChangeDisplayName", "stream": "user-0198c100-0000-7000-8000-000000000000",
+        "data": {"display_name": "Eve"}});
+    fixture.post("/api/v1/commands", token, &foreign).await;
+    let refused = fixture.last("owner_refused");
+    assert_eq!(
+        (&refused["actor"], &refused["reason"]),
+        (person, &json!("account"))
+    );
+    let unknown = json!({"email": "unknown@example.com"});
+    fixture.post("/api/v1/password-resets", "", &unknown).await;
+    fixture
+        .send(Method::POST, "/unsubscribe?token=forged", "", None)
+        .await;
+    assert_eq!(fixture.last("unsubscribe_refused")["reason"], "invalid_link");
+    let refused = fixture.wait_for("password_reset_refused").await;
+    assert_eq!(
+        (&refused["reason"], refused["account"].is_string()),
+        (&json!("unknown_account"), true)
+    );
     put(change(PASSWORD)).await;
     assert_eq!(&fixture.last("password_changed")["actor"], person);
     fixture
@@ -207,6 +245,107 @@ async fn what_people_try_leaves_a_line_without_secrets() {
             "{line}"
         );
     }
+    fixture.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_session_that_has_ended_leaves_a_line_of_its_end() {
+    let fixture = Fixture::new().await;
+    let url = format!("{}/api/v1/sessions", fixture.url);
+    for cookie in [
+        "foldline_refresh=made-up",
+        "foldline_session=a.b.c",
+        "foldline_refresh=x; foldline_session=y",
+    ] {
+        let sent = fixture
+            .http
+            .delete(&url)
+            .header("cookie", cookie)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(sent.status(), StatusCode::NO_CONTENT, "{cookie}");
+    }
+    assert!(!fixture.text().contains("signed_out"), "{}", fixture.text());
+    fixture.server.stop().await;
+}
+
+/// The records of an event and a workspace: how many are written, and how many they stand for.
+fn counted(lines: &[Value], event: &str, workspace: &Value) -> (u64, u64) {
+    let of_it = lines
+        .iter()
+        .filter(|line| line["event"] == event && &line["workspace"] == workspace);
+    of_it.fold((0, 0), |(written, all), line| {
+        let others = line["suppressed"].as_u64().unwrap_or_default();
+        (written + 1, all + 1 + others)
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_refusals_hides_no_other_persons_and_its_number_is_recorded() {
+    let fixture = Fixture::new().await;
+    let mut students = Vec::new();
+    for _ in 0..2 {
+        let open = json!({"template": "empty"});
+        let (_, opened) = fixture.post("/api/v1/workspaces", "", &open).await;
+        let join = json!({"code": opened["join_code"], "display_name": "Ada"});
+        let (_, joined) = fixture.post("/api/v1/workspaces/join", "", &join).await;
+        students.push((
+            opened["workspace"].clone(),
+            joined["token"].as_str().unwrap().to_owned(),
+        ));
+    }
+    let export = async |token: &str| {
+        let (status, _) = fixture.send(Method::GET, "/api/v1/export", token, None).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+    };
+    let [(flooding, flooder), (quiet, other)] = <[_; 2]>::try_from(students).unwrap();
+    for n in 0..400 {
+        export(&flooder).await;
+        if n % 20 == 0 {
+            export(&other).await;
+        }
+    }
+    fixture.server.stop().await;
+    let lines = fixture.lines();
+    assert_eq!(counted(&lines, "role_refused", &quiet), (20, 20));
+    let (_, all) = counted(&lines, "role_refused", &flooding);
+    assert_eq!(all, 400, "each is written or counted");
+}
+
+/// A stranger may have an account with the email of another person, and guess that one's password by setting
+/// each guess as their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_in_without_a_workspace_leaves_a_line_for_each_account_whose_password_it_is_not() {
+    let fixture = Fixture::new().await;
+    let mut workspaces = Vec::new();
+    for password in [PASSWORD, NEW_PASSWORD] {
+        let open = json!({"template": "empty"});
+        let (_, opened) = fixture.post("/api/v1/workspaces", "", &open).await;
+        let join = json!({"code": opened["join_code"], "display_name": "Ada"});
+        let (_, joined) = fixture.post("/api/v1/workspaces/join", "", &join).await;
+        let token = joined["token"].as_str().unwrap();
+        let (_, session) = fixture.send(Method::GET, "/api/v1/session", token, None).await;
+        let person = session["actor_id"].as_str().unwrap();
+        let register = json!({"type": "RegisterUser", "stream": format!("user-{person}"),
+            "data": {"email": EMAIL, "display_name": "Ada", "password": password}});
+        let (status, answer) = fixture.post("/api/v1/commands", token, &register).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        workspaces.push(opened["workspace"].clone());
+    }
+    let sign_in = json!({"email": EMAIL, "password": PASSWORD});
+    let (_, signed_in) = fixture.post("/api/v1/sessions", "", &sign_in).await;
+    assert_eq!(signed_in["workspace"], workspaces[0]);
+    let failed = fixture.wait_for("sign_in_failed").await;
+    assert_eq!(
+        (&failed["workspace"], &failed["reason"]),
+        (&workspaces[1], &json!("wrong_credentials"))
+    );
+    let success = fixture.last("signed_in");
+    assert_eq!(
+        (&failed["account"], &failed["address"]),
+        (&success["account"], &success["address"])
+    );
     fixture.server.stop().await;
 }
 

@@ -94,9 +94,7 @@ impl Island for LabSplit {
         let products = listings.iter().find(|(name, _)| *name == "products");
         let product = product_in_stock(products.map(|(_, listing)| *listing));
         let choices = listings.iter().enumerate();
-        let choices: Vec<View> = choices
-            .map(|(at, (name, _))| choice(session, at, *name))
-            .collect();
+        let choices: Vec<View> = choices.map(|(at, (name, _))| choice(session, at, name)).collect();
         let columns = listings.into_iter().enumerate().map(|(at, (name, listing))| {
             let status = projections.iter().find(|status| status.view == name);
             let is_paused = status.is_some_and(|status| status.paused);

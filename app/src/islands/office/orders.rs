@@ -1,4 +1,5 @@
-//! The orders to ship and to deliver. A row leaves the list once the view has folded its action.
+//! The orders to ship and to deliver. A row leaves the list once the view has folded its action. An order
+//! that lacks reserved stock or its payment offers no shipment.
 
 use domain::{aggregate::order::OrderStatus, view::orders::OrderDocument};
 use leptos::prelude::*;
@@ -86,11 +87,19 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     let status = Signal::derive(move || {
         order.with(|order| order.as_ref().map_or(first.status, |(order, _)| order.status))
     });
+    let ships_first = first.can_be_shipped();
+    let can_ship = Signal::derive(move || {
+        order.with(|order| {
+            order
+                .as_ref()
+                .map_or(ships_first, |(order, _)| order.can_be_shipped())
+        })
+    });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let acting = acts.then(|| {
         view! {
             <td class="acts needs-script" data-label=text::office::act(language)>
-                {actions(id, server, status)}
+                {actions(id, server, status, can_ship)}
             </td>
         }
     });
@@ -120,7 +129,12 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
 
 /// The next step of an order, and its cancellation. Both show at once; if the server refuses, the reason
 /// replaces the prediction.
-fn actions(id: &str, server: Memo<Revision<OrderDocument>>, status: Signal<OrderStatus>) -> View {
+fn actions(
+    id: &str,
+    server: Memo<Revision<OrderDocument>>,
+    status: Signal<OrderStatus>,
+    can_ship: Signal<bool>,
+) -> View {
     let language = language();
     let stream = format!("order-{id}");
     let sender = Sender::through_queue(&stream);
@@ -177,7 +191,7 @@ fn actions(id: &str, server: Memo<Revision<OrderDocument>>, status: Signal<Order
     };
     view! {
         <div class="act">
-            {only_if(move || status.get() == OrderStatus::Confirmed, ship)}
+            {only_if(move || can_ship.get(), ship)}
             {only_if(move || status.get() == OrderStatus::Shipped, deliver)}
             {only_if(move || status.get().can_be_cancelled(), cancel)}
         </div>

@@ -1,9 +1,9 @@
 //! The event store of Foldline in the open event-store benchmark suite
-//! (`pyeventsourcing/eventstore-benchmarks`): its workloads, its runner and its figures, with our adapter. The
-//! suite's own program starts the other stores in containers; this one runs ours, which needs none.
+//! (`pyeventsourcing/eventstore-benchmarks`): its workloads, its runner and its figures, with our adapter.
+//! The suite's own program starts the other stores in containers; this one runs ours, which needs none.
 //!
-//! Two things differ from the other stores of the suite. Ours is called within the process, theirs over the
-//! network. And an event of the suite is bytes with tags where ours is JSON in a stream: the bytes are written
+//! Two things differ from the other stores of the suite. Ours is called within the process, theirs over
+//! the network. And an event of the suite is bytes with tags where ours is JSON in a stream: the bytes are written
 //! as base64, a third longer, and the first tag is the stream.
 
 mod store;

@@ -10,7 +10,8 @@ use cqrs_es::{Aggregate, CqrsFramework, DomainEvent, EventStore, event_sink::Eve
 use domain::{
     access::{Actor, Role},
     aggregate::inventory::{
-        Inventory, InventoryCommand, InventoryEvent, InventoryState, ReceiveStock, StockReceived,
+        Inventory, InventoryCommand, InventoryEvent, InventoryState, ReceiveStock, ReservationOwner,
+        StockReceived,
     },
     decider::{Context, Decider as _},
 };
@@ -63,12 +64,12 @@ impl Aggregate for Stock {
     type Command = InventoryCommand;
     type Event = StockEvent;
     type Error = StockError;
-    type Services = Context;
+    type Services = Context<ReservationOwner>;
 
     async fn handle(
         &mut self,
         command: InventoryCommand,
-        context: &Context,
+        context: &Context<ReservationOwner>,
         sink: &EventSink<Self>,
     ) -> Result<(), StockError> {
         let events = Inventory::decide(&self.0, command, context)
@@ -88,7 +89,7 @@ impl Aggregate for Stock {
     }
 }
 
-fn context() -> Result<Context> {
+fn context() -> Result<Context<ReservationOwner>> {
     Ok(Context {
         stream: "inventory-1".parse()?,
         now: SystemClock.now(),
@@ -97,7 +98,7 @@ fn context() -> Result<Context> {
             role: Role::Educator,
             name: "Ada".to_owned(),
         },
-        evidence: (),
+        evidence: ReservationOwner::default(),
     })
 }
 

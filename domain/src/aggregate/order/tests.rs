@@ -1,5 +1,7 @@
 //! The rules of orders, given-when-then.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::{
     access::{Actor, Role},
@@ -26,13 +28,21 @@ fn when_as(
     given: &[OrderEvent],
     command: impl Into<OrderCommand>,
 ) -> Result<Vec<OrderEvent>, Rejection> {
+    let command = command.into();
+    let evidence = match &command {
+        OrderCommand::ShipOrder(_) => OrderEvidence::Goods(Goods::complete(&lines())),
+        _ => products(),
+    };
+    decide::<Order>(given, command, &context("order-1", actor).with_evidence(evidence))
+}
+
+fn products() -> OrderEvidence {
     let retired = ProductState {
         retired: true,
         ..mug()
     };
-    let catalogue = [("mug-01".into(), mug()), ("old-01".into(), retired)];
-    let context = context("order-1", actor).with_evidence(catalogue.into_iter().collect());
-    decide::<Order>(given, command.into(), &context)
+    let catalogue = [("mug-01".to_owned(), mug()), ("old-01".to_owned(), retired)];
+    catalogue.into_iter().collect()
 }
 
 fn when(given: &[OrderEvent], command: impl Into<OrderCommand>) -> Result<Vec<OrderEvent>, Rejection> {
@@ -167,7 +177,7 @@ fn an_orders_id_is_one_that_a_url_can_name() {
 
 #[test]
 fn a_stored_order_with_an_id_that_no_url_can_name_still_ends() {
-    let context = context("order-..", customer()).with_evidence(ProductCatalogue::default());
+    let context = context("order-..", customer()).with_evidence(OrderEvidence::default());
     let events = decide::<Order>(&[created()], changed_my_mind().into(), &context);
     assert_eq!(events, Ok(vec![cancelled("changed my mind", None)]));
 }
@@ -329,6 +339,36 @@ fn an_order_goes_from_confirmed_to_shipped_to_delivered() {
     assert_eq!(when(&given, ShipOrder {}), Ok(vec![shipped()]));
     given.push(shipped());
     assert_eq!(when(&given, DeliverOrder {}), Ok(vec![delivered()]));
+}
+
+#[test]
+fn an_order_is_shipped_only_with_its_goods_reserved_and_its_payment_processed() {
+    let ship = |evidence: OrderEvidence| {
+        let context = context("order-1", actor(Role::Staff, 2)).with_evidence(evidence);
+        decide::<Order>(&[created(), confirmed()], ShipOrder {}.into(), &context)
+    };
+    let complete = Goods::complete(&lines());
+    assert_eq!(ship(OrderEvidence::Goods(complete.clone())), Ok(vec![shipped()]));
+    let reserved = |quantity| Goods {
+        reserved: BTreeMap::from([("mug-01".to_owned(), quantity)]),
+        ..complete.clone()
+    };
+    let none = Goods {
+        reserved: BTreeMap::new(),
+        ..complete.clone()
+    };
+    for lacking in [reserved(1), reserved(3), none] {
+        let refused = ship(OrderEvidence::Goods(lacking)).unwrap_err();
+        assert_eq!(refused.rule, NOT_RESERVED, "{refused}");
+    }
+    let unpaid = Goods {
+        is_paid: false,
+        ..complete
+    };
+    assert_eq!(ship(OrderEvidence::Goods(unpaid)).unwrap_err().rule, NOT_PAID);
+    for unread in [OrderEvidence::Nothing, products()] {
+        assert_eq!(ship(unread).unwrap_err().rule, NOT_RESERVED, "nothing was read");
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! (3.1.1.2) asks; an existing one still signs in. There are no rules about kinds of characters: they make
 //! passwords that are easier to guess, and harder to remember.
 
-use std::{collections::HashSet, fmt, sync::LazyLock};
+use std::{collections::HashSet, fmt, iter::once, sync::LazyLock};
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::password::{MAX_PASSWORD, MIN_PASSWORD, Password};
 
@@ -28,17 +30,44 @@ const MIN_DISTINCT: usize = 3;
 /// The shortest part of a pattern: three neighbours of the keyboard or of the alphabet.
 const MIN_RUN: usize = 3;
 
-/// The rows and the slanted columns of common keyboards.
-const KEYS: [&str; 24] = [
+/// The shortest pattern that stays common with a few characters around it.
+const MIN_PATTERN: usize = 6;
+
+/// The rows and the slanted columns of common keyboards, without shift: Latin, Russian, Ukrainian, Bulgarian,
+/// Serbian, Greek, Hebrew, Arabic, Persian, Thai, Hindi (`InScript`), Armenian, Georgian and Japanese Kana; and
+/// the digits of other scripts. The keys of Korean are those of `qwertyuiop`, see [`latin_keys`].
+const KEYS: &[&str] = &[
     "1234567890",
-    "qwertyuiop",
-    "asdfghjkl",
-    "zxcvbnm",
+    "qwertyuiop[]",
+    "asdfghjkl;'",
+    "zxcvbnm,./",
     "qwertzuiop",
     "yxcvbnm",
     "azertyuiop",
     "qsdfghjklm",
     "wxcvbn",
+    "qwertzuiopüõ",
+    "asdfghjklöä",
+    "qwertyuiopå",
+    "asdfghjkløæ",
+    "asdfghjklñ",
+    "asdfghjklç",
+    "qwertyuıopğü",
+    "asdfghjklşi",
+    "zxcvbnmöç",
+    "fgğıodrnhpqw",
+    "uieaütkmlyş",
+    "jövcçzsb",
+    "ąžertyuiop",
+    "ěščřžýáíé",
+    "pyfgcrl",
+    "aoeuidhtns",
+    "qjkxbmwvz",
+    "qwfpgjluy",
+    "arstdhneio",
+    "zxcvbkm",
+    "xvlcwkhgfqß",
+    "uiaeosnrtdy",
     "1qaz",
     "2wsx",
     "3edc",
@@ -54,6 +83,59 @@ const KEYS: [&str; 24] = [
     "rfv",
     "tgb",
     "!@#$%^&*()",
+    "йцукенгшщзхъ",
+    "фывапролджэ",
+    "ячсмитьбю",
+    "йцукенгшщзхї",
+    "фівапролджє",
+    "йцукенгшўзх",
+    "1йфя",
+    "2цыч",
+    "3увс",
+    "4кам",
+    "5епи",
+    "6нрт",
+    "йфя",
+    "цыч",
+    "увс",
+    "явертъуиопшщ",
+    "асдфгхйкл",
+    "зьцжбнм",
+    "уеишщксдзц",
+    "љњертзуиопшђ",
+    "асдфгхјклчћ",
+    "ѕџцвбнм",
+    "ςερτυθιοπ",
+    "ασδφγηξκλ",
+    "ζχψωβνμ",
+    "קראטוןםפ",
+    "שדגכעיחלךף",
+    "זסבהנמצתץ",
+    "ضصثقفغعهخحجد",
+    "شسيبلاتنمكط",
+    "ئءؤرلاىةوزظ",
+    "ضصثقفغعهخحجچ",
+    "شسیبلاتنمکگ",
+    "ظطزرذدپو",
+    "ๆไำพะัีรนยบล",
+    "ฟหกดเ้่าสวง",
+    "ผปแอิืทมใฝ",
+    "ौैाीूबहगदजड",
+    "ोे्िुपरकतचट",
+    "ըթփձջևրչճժծ",
+    "քոեռտըւիօպխծշ",
+    "ასდფგჰჯკლ",
+    "ქწერტყუიოპ",
+    "ზხცვბნმ",
+    "たていすかんなにらせ",
+    "ちとしはきくまのりれけ",
+    "つさそひこみもねるめ",
+    "ぬふあうえおやゆよわ",
+    "あいうえおかきくけこさしすせそたちつてと",
+    "٠١٢٣٤٥٦٧٨٩",
+    "۰۱۲۳۴۵۶۷۸۹۰",
+    "१२३४५६७८९०",
+    "一二三四五六七八九十",
 ];
 
 /// Why a new password is refused.
@@ -97,13 +179,13 @@ impl Password {
 fn is_common(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let distinct: HashSet<char> = characters.iter().copied().collect();
-    if distinct.len() < MIN_DISTINCT || is_repetition(&characters) || is_pattern(&characters) {
+    if distinct.len() < MIN_DISTINCT || is_repetition(&characters) {
         return true;
     }
-    let plain = plain_letters(text);
-    [text, plain.as_str()]
+    let (plain, latin, russian) = (plain_letters(text), latin_keys(text), russian_keys(text));
+    [text, plain.as_str(), latin.as_str(), russian.as_str()]
         .into_iter()
-        .any(|form| is_common_word(form) || leaves_little(form, SHOP))
+        .any(|form| is_common_word(form) || is_pattern_with_additions(form) || leaves_little(form, SHOP))
 }
 
 /// Whether a text is a common word, or one with a few digits and signs before and after it.
@@ -146,11 +228,72 @@ fn is_repetition(text: &[char]) -> bool {
     })
 }
 
+/// The keys of Russian letters, and those of Latin letters at the same places.
+const RUSSIAN_KEYS: &str = "йцукенгшщзхъфывапролджэячсмитьбю";
+const LATIN_KEYS: &str = "qwertyuiop[]asdfghjkl;'zxcvbnm,.";
+
+/// The keys of Korean consonants before a vowel, of vowels, and of consonants after one, in the order of
+/// Unicode.
+const INITIALS: &str = "r r s e e f a q q t t d w w c z x v g";
+const VOWELS: &str = "k o i o j p u p h hk ho hl y n nj np nl b m ml l";
+const FINALS: &str = "r r rt s sw sg e f fr fa fq ft fx fv fg a q qt t t d w c z x v g";
+
+/// A text of Russian or Korean letters as the keys say it in Latin letters: a common word is typed in another
+/// layout too.
+fn latin_keys(text: &str) -> String {
+    let korean = |keys: &'static str, first: char, letter: char| {
+        let index = u32::from(letter).checked_sub(u32::from(first))?;
+        keys.split(' ').nth(usize::try_from(index).ok()?)
+    };
+    let mut latin = String::with_capacity(text.len());
+    for character in text.chars() {
+        if let Some(key) = other_key(RUSSIAN_KEYS, LATIN_KEYS, character) {
+            latin.push(key);
+            continue;
+        }
+        // A syllable is made of its letters; one that stands alone has the form of one in a syllable.
+        for letter in once(character).nfkd() {
+            let keys = match letter {
+                '\u{1100}'..='\u{1112}' => korean(INITIALS, '\u{1100}', letter),
+                '\u{1161}'..='\u{1175}' => korean(VOWELS, '\u{1161}', letter),
+                '\u{11a8}'..='\u{11c2}' => korean(FINALS, '\u{11a8}', letter),
+                _ => None,
+            };
+            match keys {
+                Some(keys) => latin.push_str(keys),
+                None => latin.push(letter),
+            }
+        }
+    }
+    latin
+}
+
+/// A text of Latin letters as the keys say it in Russian ones.
+fn russian_keys(text: &str) -> String {
+    let russian = |character| other_key(LATIN_KEYS, RUSSIAN_KEYS, character).unwrap_or(character);
+    text.chars().map(russian).collect()
+}
+
+/// The character at the same key of another layout.
+fn other_key(from: &str, to: &str, character: char) -> Option<char> {
+    let at = from.chars().position(|key| key == character)?;
+    to.chars().nth(at)
+}
+
+/// Whether a text is a pattern, or one of some length with a few digits and signs before and after it.
+fn is_pattern_with_additions(text: &str) -> bool {
+    let characters = |text: &str| text.chars().collect::<Vec<_>>();
+    let core = characters(text.trim_matches(|character: char| !character.is_alphabetic()));
+    let whole = characters(text);
+    let added = whole.len().saturating_sub(core.len());
+    is_pattern(&whole) || (core.len() >= MIN_PATTERN && added <= MAX_ADDED && is_pattern(&core))
+}
+
 /// Whether a text is made of neighbours alone, as on a keyboard or in the alphabet; each may be repeated.
 fn is_pattern(text: &[char]) -> bool {
-    let mut once = text.to_vec();
-    once.dedup();
-    let mut rest = once.as_slice();
+    let mut letters = text.to_vec();
+    letters.dedup();
+    let mut rest = letters.as_slice();
     if rest.len() < MIN_RUN {
         return true;
     }
@@ -265,6 +408,53 @@ mod tests {
             "\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c}12",
         ] {
             assert_eq!(fault(common, &[]), Some(PasswordFault::Common), "{common}");
+        }
+    }
+
+    #[test]
+    fn rows_of_keyboards_in_other_scripts_are_refused() {
+        for common in [
+            "йцукенгш",
+            "ЙЦУКЕНГШ",
+            "йцукенгш1!",
+            "фывапролдж",
+            "ячсмитьбю",
+            "шгнекуцй",
+            "йцуфывячс",
+            "йцукен1234",
+            "фівапролджє",
+            "явертъуиоп",
+            "асдфгхјкл",
+            "ςερτυθιοπ",
+            "קראטוןםפ",
+            "ضصثقفغعهخ",
+            "شسيبلاتن",
+            "ㅂㅈㄷㄱㅅㅛㅕㅑ",
+            "ㅁㄴㅇㄹㅎㅗㅓㅏㅣ",
+            "ๆไำพะัีรน",
+            "たていすかんなに",
+            "ასდფგჰჯკლ",
+            "абвгдежз",
+            "あいうえおかきくけ",
+            "١٢٣٤٥٦٧٨",
+            "qwertyuıop",
+            "asdfghjklöä",
+            "ąžertyuiop",
+            "aoeuidhtns",
+            // words in the keys of another layout: password, and the Russian word for it
+            "зфыыцщкв",
+            "ㅔㅁㄴㄴ재ㄱㅇ12",
+            "gfhjkm123",
+        ] {
+            assert_eq!(fault(common, &[]), Some(PasswordFault::Common), "{common}");
+        }
+        for fine in [
+            "зелёный чайник у окна",
+            "초록 찻잔 세 개와 물",
+            "три зонта и чайник",
+            "qwe is not my password here",
+        ] {
+            assert_eq!(fault(fine, &[]), None, "{fine}");
         }
     }
 

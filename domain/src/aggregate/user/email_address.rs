@@ -50,6 +50,18 @@ pub fn spellings(email: &str) -> Vec<String> {
     spellings
 }
 
+/// The domains for examples (RFC 2606), which have no mailboxes.
+const EXAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+
+/// The ends of domains for examples and for what is not meant to exist.
+const EXAMPLE_ENDS: [&str; 2] = [".example", ".invalid"];
+
+/// Whether an email is of a domain for examples: no mailbox has it, so no mail server gets emails to it.
+pub fn is_example_address(email: &str) -> bool {
+    let domain = email.rsplit('@').next().unwrap_or_default();
+    EXAMPLE_DOMAINS.contains(&domain) || EXAMPLE_ENDS.iter().any(|end| domain.ends_with(end))
+}
+
 fn lower_case(email: &str) -> String {
     email.trim().to_lowercase()
 }
@@ -136,6 +148,26 @@ mod tests {
                 assert!(spellings(now).contains(&stored(then)), "{then} {now}");
             }
             assert_eq!(spellings(then)[0], stored(then));
+        }
+    }
+
+    #[test]
+    fn an_address_for_examples_is_known_by_its_domain() {
+        for example in [
+            "ada@example.org",
+            "ada@example.com",
+            "ada@shop.example",
+            "ada@a.invalid",
+        ] {
+            assert!(is_example_address(example), "{example}");
+        }
+        for other in [
+            "ada@example.de",
+            "ada@myexample.org",
+            "example.org@mail.test",
+            "ada@shop.test",
+        ] {
+            assert!(!is_example_address(other), "{other}");
         }
     }
 

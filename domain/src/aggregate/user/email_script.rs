@@ -1,13 +1,16 @@
 //! The scripts of an email address. A letter of another script that looks the same makes an address look like
-//! another person's, so a new address has letters of one script in its local part and in each label of its
-//! domain (Unicode Technical Standard 39, "highly restrictive"), and does not consist of letters alone that
-//! look like Latin ones. An address that an account already has is not checked.
+//! another person's, so a new address has letters of one [script](crate::script) in its local part and in
+//! each label of its domain (Unicode Technical Standard 39, "highly restrictive"), and does not consist of
+//! letters alone that look like Latin ones. An address that an account already has is not checked.
 
 use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::visible_text;
+use crate::{
+    script::{Script, are_together},
+    visible_text,
+};
 
 /// Letters that look like Latin ones, in lower case. An address of nothing else is refused.
 const LIKE_LATIN: [(Script, &str); 3] = [
@@ -26,61 +29,11 @@ const LIKE_LATIN: [(Script, &str); 3] = [
     ),
 ];
 
-/// The scripts that are written together: of Japanese, Korean and Chinese, each with Latin.
-const TOGETHER: [&[Script]; 3] = [
-    &[Script::Latin, Script::Han, Script::Hiragana, Script::Katakana],
-    &[Script::Latin, Script::Han, Script::Hangul],
-    &[Script::Latin, Script::Han, Script::Bopomofo],
-];
+/// The i without a dot of Turkish and Azerbaijani.
+const DOTLESS_I: char = '\u{131}';
 
-/// The script of a letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Script {
-    Latin,
-    Greek,
-    Cyrillic,
-    Armenian,
-    Arabic,
-    Georgian,
-    Ethiopic,
-    Cherokee,
-    Canadian,
-    Han,
-    Hiragana,
-    Katakana,
-    Bopomofo,
-    Hangul,
-    Yi,
-    /// Another script, by its block of 128 characters, where most have one to themselves.
-    Block(u32),
-}
-
-impl Script {
-    fn of(letter: char) -> Self {
-        match letter {
-            'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Self::Latin,
-            '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Self::Greek,
-            '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{a640}'..='\u{a69f}' => Self::Cyrillic,
-            '\u{531}'..='\u{58f}' => Self::Armenian,
-            '\u{600}'..='\u{6ff}' | '\u{750}'..='\u{77f}' | '\u{870}'..='\u{8ff}' => Self::Arabic,
-            '\u{10a0}'..='\u{10ff}' | '\u{1c90}'..='\u{1cbf}' | '\u{2d00}'..='\u{2d2f}' => Self::Georgian,
-            '\u{1200}'..='\u{139f}' | '\u{2d80}'..='\u{2ddf}' | '\u{ab00}'..='\u{ab2f}' => Self::Ethiopic,
-            '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => Self::Cherokee,
-            '\u{1400}'..='\u{167f}' | '\u{18b0}'..='\u{18ff}' => Self::Canadian,
-            '\u{3005}'..='\u{3007}'
-            | '\u{3400}'..='\u{4dbf}'
-            | '\u{4e00}'..='\u{9fff}'
-            | '\u{f900}'..='\u{faff}'
-            | '\u{20000}'..='\u{3ffff}' => Self::Han,
-            '\u{3041}'..='\u{309f}' => Self::Hiragana,
-            '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' => Self::Katakana,
-            '\u{3105}'..='\u{312f}' | '\u{31a0}'..='\u{31bf}' => Self::Bopomofo,
-            '\u{1100}'..='\u{11ff}' | '\u{3131}'..='\u{318e}' | '\u{ac00}'..='\u{d7ff}' => Self::Hangul,
-            '\u{a000}'..='\u{a4cf}' => Self::Yi,
-            other => Self::Block(u32::from(other) >> 7),
-        }
-    }
-}
+/// The ends of the domains in whose labels it is expected.
+const DOMAINS_WITHOUT_DOTS: [&str; 2] = [".tr", ".az"];
 
 /// Whether a normal address has letters of one script, or of scripts that are written together, in its local
 /// part and in each label of its domain; and none that looks like another one throughout.
@@ -94,29 +47,31 @@ pub(super) fn has_one_script(email: &str) -> bool {
     let labels = || host.split('.');
     // Under a domain in the same letters a reader expects them.
     let is_latin_domain = labels().next_back().is_none_or(str::is_ascii);
+    // An i without its dot is read as an i. Only a domain of Türkiye or Azerbaijan is expected to have it.
+    let is_dotless = |part: &str| part.contains(DOTLESS_I);
+    let has_dots = DOMAINS_WITHOUT_DOTS.iter().any(|end| host.ends_with(end)) || !is_dotless(&host);
     is_plain
+        && !is_dotless(local)
+        && has_dots
         && is_of_one_script(local)
         && !looks_latin(local)
         && labels().all(|label| is_of_one_script(label) && !(is_latin_domain && looks_latin(label)))
 }
 
-fn scripts(part: &str) -> BTreeSet<Script> {
+/// The scripts of a part's letters; `None` if one of them is of no script that addresses have.
+fn scripts(part: &str) -> Option<BTreeSet<Script>> {
     let letters = part.chars().filter(|character| character.is_alphabetic());
     letters.map(Script::of).collect()
 }
 
 fn is_of_one_script(part: &str) -> bool {
-    let scripts = scripts(part);
-    let are_together = || {
-        let are_among = |together: &&[Script]| scripts.iter().all(|script| together.contains(script));
-        TOGETHER.iter().any(are_among)
-    };
-    visible_text::in_line(part).is_none() && (scripts.len() <= 1 || are_together())
+    let is_together = |scripts: BTreeSet<Script>| are_together(&scripts.into_iter().collect::<Vec<_>>());
+    visible_text::in_line(part).is_none() && scripts(part).is_some_and(is_together)
 }
 
 /// Whether all letters look like Latin ones, and are none.
 fn looks_latin(part: &str) -> bool {
-    let scripts = scripts(part);
+    let scripts = scripts(part).unwrap_or_default();
     LIKE_LATIN.iter().any(|(script, letters)| {
         let mut of_part = part.chars().filter(|character| character.is_alphabetic());
         scripts.len() == 1 && scripts.contains(script) && of_part.all(|letter| letters.contains(letter))
@@ -140,6 +95,7 @@ mod tests {
             "\u{639}\u{645}\u{631}7@example.org",
             "\u{5d0}\u{5d3}\u{5d4}@example.org",
             "1968@example.org",
+            "ada@\u{131}\u{15f}\u{131}k.com.tr",
         ] {
             assert!(has_one_script(&normalised(email)), "{email}");
         }
@@ -162,7 +118,16 @@ mod tests {
             "\u{ff41}\u{ff44}\u{ff41}@example.org",
             "\u{1d41a}da@example.org",
             "\u{251}da@example.org",
-            // letters that are invisible
+            // an i without its dot, small capitals, Cherokee, Lisu, Coptic, Canadian syllabics
+            "adm\u{131}n@example.org",
+            "ada@adm\u{131}n.example",
+            "\u{1d00}\u{1d05}\u{1d00}@example.org",
+            "\u{ab70}\u{ab93}@example.org",
+            "\u{a4e3}\u{a4ee}@example.org",
+            "\u{2c9f}\u{2ca3}\u{2c9f}@example.org",
+            "\u{1455}@example.org",
+            // letters that are invisible, or show nothing
+            "ada\u{13441}@example.org",
             "ada\u{3164}@example.org",
             "\u{115f}\u{1160}@example.org",
         ] {

@@ -213,6 +213,14 @@ fn a_name_is_one_line_of_visible_text_of_one_script() {
         "\u{e000}",
         "Ada\u{10ffff}",
         "\u{410}da",
+        "\u{1d159}",
+        "\u{13441}\u{13442}",
+        "\u{251}da",
+        "\u{ff21}da",
+        "\u{1d400}da",
+        "\u{13aa}",
+        "\u{a4d0}",
+        "Adm\u{131}n",
     ] {
         let name = ChangeDisplayName {
             display_name: hostile.into(),
@@ -245,6 +253,9 @@ fn a_new_email_looks_like_no_other() {
         "\u{430}da@example.org",
         "ada@ex\u{430}mple.org",
         "ad\u{ff41}@example.org",
+        "adm\u{131}n@example.org",
+        "\u{a4e3}@example.org",
+        "\u{2c9f}@example.org",
     ] {
         let change = ChangeEmail {
             email: alike.into(),

@@ -1,26 +1,36 @@
 //! Events that a made-up file may have, and those that a real one has.
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::*;
-use crate::event::StoredEvent;
 
 const PERSON: &str = "0198c1a2-0000-7000-8000-000000000001";
 
-fn event(stream: &str, event_type: &str, version: u32, role: &str, data: &Value) -> TypedEvent {
+/// The types of events that begin their stream.
+const BEGINNINGS: [&str; 3] = ["OrderCreated", "ProductListed", "UserRegistered"];
+
+fn stored(stream: &str, event_type: &str, version: u32, role: &str, data: &Value) -> StoredEvent {
     let id = "0198c1a2-0000-7000-8000-000000000009";
+    let of_stream = if BEGINNINGS.contains(&event_type) { 1 } else { 2 };
     let stored = json!({
-        "workspace": id, "partition": 0, "position": 1, "stream": stream, "version": 1, "event_id": id,
-        "type": event_type, "schema_version": version, "payload": data,
+        "workspace": id, "partition": 0, "position": 1, "stream": stream, "version": of_stream,
+        "event_id": id, "type": event_type, "schema_version": version, "payload": data,
         "metadata": {"correlation_id": id, "command_id": id, "actor": {"id": PERSON, "role": role}},
         "recorded_at": "2026-11-29T06:00:00Z", "hash": "",
     });
-    let stored: StoredEvent = serde_json::from_str(&stored.to_string()).unwrap();
-    stored.decode().unwrap()
+    serde_json::from_str(&stored.to_string()).unwrap()
+}
+
+fn event(stream: &str, event_type: &str, version: u32, role: &str, data: &Value) -> TypedEvent {
+    stored(stream, event_type, version, role, data).decode().unwrap()
 }
 
 fn fields(event: &TypedEvent) -> Vec<String> {
-    match validate(event) {
+    violated(validate(event))
+}
+
+fn violated(outcome: Result<(), Rejection>) -> Vec<String> {
+    match outcome {
         Ok(()) => Vec::new(),
         Err(rejection) => rejection
             .violations
@@ -166,6 +176,148 @@ fn events_that_the_program_writes_are_valid() {
     for (stream, name, version, role, data) in real() {
         let event = event(&stream, name, version, role, &data);
         assert_eq!(fields(&event), Vec::<String>::new(), "{name} {version}");
+        let stored = stored(&stream, name, version, role, &data);
+        assert_eq!(violated(validate_payload(&stored)), [""; 0], "{name} {version}");
+    }
+}
+
+#[test]
+fn a_member_that_the_version_of_a_type_does_not_have_is_refused_by_name() {
+    for (stream, name, version, role, data) in real() {
+        let mut more = data.clone();
+        more["note"] = json!("\u{202e}<b>".repeat(100_000));
+        let event = stored(&stream, name, version, role, &more);
+        let found = violated(validate_payload(&event));
+        assert!(found.contains(&"data.note".to_owned()), "{name}: {found:?}");
+    }
+    let created = json!({"customer": {"id": PERSON, "name": "Ada"}, "lines": [line()],
+        "total": price(1_000), "payment_method": "tok_ok"});
+    for (pointer, field) in [("/customer", "data.customer.x"), ("/lines/0", "data.lines[0].x")] {
+        let mut data = created.clone();
+        data.pointer_mut(pointer).unwrap()["x"] = json!(1);
+        let event = stored("order-1", "OrderCreated", 1, "customer", &data);
+        assert!(
+            violated(validate_payload(&event)).contains(&field.to_owned()),
+            "{field}"
+        );
+    }
+    // A newer version has the member, and an older one does not.
+    let language = stored(
+        &format!("user-{PERSON}"),
+        "UserRegistered",
+        1,
+        "student",
+        &registered(),
+    );
+    assert_eq!(violated(validate_payload(&language))[0], "data.language");
+    // The name of a member may be anything; what is said of it is one short line.
+    let mut odd = json!({"quantity": 1});
+    odd["\u{202e}".repeat(1_000)] = json!(1);
+    let event = stored("inventory-mug", "StockReceived", 1, "staff", &odd);
+    let refused = validate_payload(&event).unwrap_err();
+    assert!(refused.violations[0].field.is_ascii() && refused.violations[0].field.len() < 500);
+}
+
+#[test]
+fn a_payload_with_other_bytes_than_its_content_needs_is_refused() {
+    let upper = json!({"customer": PERSON.to_uppercase()});
+    let event = stored("order-1", "OrderShipped", 2, "staff", &upper);
+    assert_eq!(violated(validate_payload(&event)), ["data.customer"]);
+    let mut padded = stored(
+        "inventory-mug",
+        "StockReceived",
+        1,
+        "staff",
+        &json!({"quantity": 1}),
+    );
+    for payload in ["{\"quantity\":  1}", "{\"quantit\\u0079\":1}"] {
+        padded.payload = RawValue::from_string(payload.to_owned()).unwrap();
+        padded.decode().unwrap();
+        assert_eq!(violated(validate_payload(&padded)), ["data"], "{payload}");
+    }
+}
+
+#[test]
+fn a_stream_begins_with_the_event_that_creates_and_a_person_is_registered_once() {
+    for (stream, name, version, role, data) in real() {
+        let mut event = event(&stream, name, version, role, &data);
+        if BEGINNINGS.contains(&name) {
+            event.version = 2;
+        } else if [
+            "PriceChanged",
+            "DisplayNameChanged",
+            "StockReserved",
+            "OrderShipped",
+        ]
+        .contains(&name)
+        {
+            event.version = 1;
+        } else {
+            continue;
+        }
+        assert_eq!(fields(&event), ["streamversion"], "{name}");
+    }
+}
+
+#[test]
+fn an_account_is_made_and_changed_only_by_those_who_may() {
+    let stream = format!("user-{PERSON}");
+    let register = |actor: &str, role: &str| {
+        let data = with(&registered(), "/role", json!(role));
+        fields(&event(&stream, "UserRegistered", 2, actor, &data))
+    };
+    for (actor, role) in [
+        ("customer", "customer"),
+        ("student", "customer"),
+        ("student", "student"),
+        ("educator", "educator"),
+        ("educator", "staff"),
+        ("system", "customer"),
+    ] {
+        assert_eq!(register(actor, role), [""; 0], "{role} by {actor}");
+    }
+    for (actor, role) in [
+        ("customer", "educator"),
+        ("customer", "staff"),
+        ("staff", "educator"),
+    ] {
+        assert_eq!(register(actor, role), ["data.role"], "{role} by {actor}");
+    }
+    let other = Uuid::from_u128(7);
+    let mut registered = event(&stream, "UserRegistered", 2, "customer", &registered());
+    registered.metadata.actor.id = other;
+    assert_eq!(fields(&registered), ["data.role"]);
+    let data = json!({"display_name": "Ada"});
+    let mut changed = event(&stream, "DisplayNameChanged", 1, "educator", &data);
+    changed.metadata.actor.id = other;
+    assert_eq!(fields(&changed), ["actorid"]);
+}
+
+#[test]
+fn names_and_emails_have_the_form_in_which_commands_store_them() {
+    let stream = format!("user-{PERSON}");
+    for (pointer, values, field) in [
+        (
+            "/email",
+            [
+                "Ada@example.org",
+                " ada@example.org",
+                "\u{430}da@example.org",
+                "ada@b\u{fc}cher.example",
+            ],
+            "data.email",
+        ),
+        (
+            "/display_name",
+            ["\u{410}da", "\u{251}da", "\u{1d159}", "Adm\u{131}n"],
+            "data.display_name",
+        ),
+    ] {
+        for value in values {
+            let data = with(&registered(), pointer, json!(value));
+            let event = event(&stream, "UserRegistered", 2, "student", &data);
+            assert_eq!(fields(&event), [field], "{value}");
+        }
     }
 }
 
@@ -289,11 +441,19 @@ fn ids_that_are_none_are_refused() {
     event.event_id = Uuid::nil();
     event.metadata.correlation_id = Uuid::max();
     event.metadata.command_id = Uuid::nil();
+    event.metadata.causation_id = Some(Uuid::nil());
     event.metadata.actor.id = Uuid::nil();
     event.metadata.traceparent = Some("a\nb".to_owned());
     assert_eq!(
         fields(&event),
-        ["id", "correlationid", "commandid", "actorid", "traceparent"]
+        [
+            "id",
+            "correlationid",
+            "commandid",
+            "causationid",
+            "actorid",
+            "traceparent"
+        ]
     );
     for stream in ["user-ada", &format!("user-{}", Uuid::nil())] {
         let event = self::event(stream, "UserErased", 1, "student", &json!({}));

@@ -1,9 +1,10 @@
 //! Reservations and charges that an order has not asked for.
 //!
-//! Staff can reserve stock and charge a payment under any order's id, also before the order is placed. A
-//! fulfilment relies on what the order itself asks for: the quantity of a line, and the total, paid by its
-//! customer with its method. Everything else is **foreign**: it is released or refunded, and an order whose
-//! line or payment is taken by it is rejected.
+//! Staff can reserve stock under any id before an order with this id is placed, and charge a payment under
+//! any order's id. A fulfilment relies on what its own commands have reserved and charged, and on what the
+//! order asks for: the quantity of a line, and the total, paid by its customer with its method. Everything
+//! else is **foreign**: it is released or refunded, and an order whose line or payment is taken by it is
+//! rejected.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::{FulfilmentOrder, FulfilmentState, PaymentStage, Stage, Stock};
 use crate::{aggregate::payment::PaymentProcessed, money::Money, policy::Reaction, reason::Reason};
 
 /// Why a line with a foreign reservation cannot be reserved.
-const OTHERWISE_RESERVED: &str = "another quantity was reserved under this order's id";
+const OTHERWISE_RESERVED: &str = "something else was reserved under this order's id";
 
 /// Why an order with a foreign charge cannot be charged.
 const OTHERWISE_CHARGED: &str = "something else was charged under this order's id";
@@ -77,7 +78,7 @@ impl FulfilmentState {
         let Early { reserved, charge } = std::mem::take(&mut self.early);
         for (sku, quantity) in reserved {
             if let Some(stock) = self.stock.get_mut(&sku)
-                && *stock == Stock::Reserved
+                && matches!(*stock, Stock::Reserved | Stock::ByStaff)
                 && !ordered.wants(&sku, quantity)
             {
                 *stock = Stock::Foreign;
@@ -90,20 +91,29 @@ impl FulfilmentState {
         self.ordered = Some(ordered);
     }
 
-    /// What a new reservation is.
-    pub(super) fn reserved(&mut self, sku: &str, quantity: u32) -> Stock {
+    /// What a new reservation is; `is_own`: fulfilment made it, and not staff. An order whose id staff have
+    /// used for a line is on its way to be rejected, and its own reservation does not change that.
+    pub(super) fn reserved(&mut self, sku: &str, quantity: u32, is_own: bool) -> Stock {
+        let is_used = self.is_foreign(sku);
         match &self.ordered {
-            Some(ordered) if ordered.wants(sku, quantity) => Stock::Reserved,
-            Some(_) => Stock::Foreign,
+            Some(ordered) if !ordered.wants(sku, quantity) => return Stock::Foreign,
+            Some(_) => {}
             None => {
                 self.early.reserved.insert(sku.to_owned(), quantity);
-                Stock::Reserved
             }
+        }
+        if is_own && !is_used {
+            Stock::Reserved
+        } else {
+            Stock::ByStaff
         }
     }
 
-    /// What a new charge is.
-    pub(super) fn charged(&mut self, paid: &PaymentProcessed) -> PaymentStage {
+    /// What a new charge is; `is_own`: fulfilment made it, and not staff.
+    pub(super) fn charged(&mut self, paid: &PaymentProcessed, is_own: bool) -> PaymentStage {
+        if !is_own {
+            return PaymentStage::Foreign;
+        }
         let charge = Charge::of(paid);
         match &self.ordered {
             Some(ordered) if ordered.wants_charge(&charge) => PaymentStage::Processed,
@@ -124,7 +134,7 @@ impl FulfilmentState {
 
     /// Whether a product's reservation is foreign.
     pub(super) fn is_foreign(&self, sku: &str) -> bool {
-        self.stock.get(sku) == Some(&Stock::Foreign)
+        matches!(self.stock.get(sku), Some(Stock::Foreign | Stock::ByStaff))
     }
 
     /// The rejection of an order whose line or payment is foreign.
@@ -155,8 +165,7 @@ impl FulfilmentState {
         if let Some(rejection) = self.rejection_of_foreign(ordered) {
             return vec![rejection];
         }
-        let foreign = self.stock.iter().filter(|(_, stock)| **stock == Stock::Foreign);
-        let mut reactions: Vec<_> = foreign.map(|(sku, _)| ordered.release(sku)).collect();
+        let mut reactions = self.each(&[Stock::Foreign], |sku| ordered.release(sku));
         reactions.extend(ordered.lines.iter().map(|line| ordered.reserve(line)));
         reactions.extend(self.next_step(ordered));
         reactions

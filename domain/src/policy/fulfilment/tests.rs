@@ -133,6 +133,12 @@ fn reserved_otherwise(sku: &str, quantity: u32) -> TypedEvent {
     stock(sku, StockReserved { order, quantity })
 }
 
+/// The same event by a command of an educator.
+fn by_staff(mut event: TypedEvent) -> TypedEvent {
+    event.metadata.actor.role = Role::Educator;
+    event
+}
+
 fn released(sku: &str) -> TypedEvent {
     let (order, quantity) = ("1".into(), 1);
     stock(sku, StockReleased { order, quantity })
@@ -428,7 +434,7 @@ fn a_refunded_order_releases_what_was_not_shipped() {
 
 /// The reasons of an order whose stock or payment is taken by a command that is not its own.
 const OTHERWISE_RESERVED: &str =
-    "RejectOrder order-1: it cannot be reserved: another quantity was reserved under this order's id";
+    "RejectOrder order-1: it cannot be reserved: something else was reserved under this order's id";
 const OTHERWISE_CHARGED: &str =
     "RejectOrder order-1: it cannot be charged: something else was charged under this order's id";
 
@@ -469,6 +475,78 @@ fn a_reservation_that_the_order_did_not_ask_for_is_neither_confirmed_nor_shipped
     let released = ["ReleaseStock inventory-mug"];
     assert_eq!(then(&[created(), rejected(), foreign.clone()]), released);
     assert_eq!(then(&[created(), shipped(), foreign]), released);
+}
+
+#[test]
+fn a_reservation_of_staff_stands_for_no_order_though_it_is_what_the_order_asks_for() {
+    let foreign = by_staff(reserved("mug"));
+    for given in [
+        vec![foreign.clone(), created()],
+        vec![created(), foreign.clone()],
+        vec![created(), reserved("cup"), processed(), foreign.clone()],
+    ] {
+        assert_eq!(then(&given), [OTHERWISE_RESERVED]);
+    }
+    let released = ["ReleaseStock inventory-mug"];
+    assert_eq!(then(&[created(), rejected(), foreign.clone()]), released);
+    let rejected = [created(), foreign.clone(), rejected()];
+    assert_eq!(then(&rejected), ["stop payment", "ReleaseStock inventory-mug"]);
+    // In old logs staff could reserve for an order, and confirm it.
+    for given in [
+        vec![created(), foreign.clone(), confirmed(), shipped()],
+        vec![created(), confirmed(), shipped(), foreign.clone()],
+    ] {
+        assert_eq!(then(&given), ["ShipStock inventory-mug"]);
+    }
+    assert_eq!(then(&[created(), confirmed(), foreign]), NOTHING);
+}
+
+#[test]
+fn an_id_under_which_staff_have_moved_stock_is_of_no_use_to_an_order() {
+    let gone = |change: InventoryEvent| by_staff(stock("mug", change));
+    let (order, quantity) = (|| "1".to_owned(), 2);
+    let ended: [InventoryEvent; 2] = [
+        StockReleased {
+            order: order(),
+            quantity,
+        }
+        .into(),
+        StockShipped {
+            order: order(),
+            quantity,
+        }
+        .into(),
+    ];
+    for ended in ended {
+        let given = [by_staff(reserved("mug")), gone(ended.clone()), created()];
+        assert_eq!(then(&given), [OTHERWISE_RESERVED]);
+        let late = [
+            created(),
+            by_staff(reserved("mug")),
+            gone(ended),
+            reserved("cup"),
+            reserved("mug"),
+        ];
+        let taken = "RejectOrder order-1: its reserved stock was released or shipped";
+        assert_eq!(then(&late[..3]), [taken]);
+        assert_eq!(then(&late), [OTHERWISE_RESERVED], "it is not charged");
+    }
+}
+
+#[test]
+fn a_charge_of_staff_stands_for_no_order_though_it_is_what_the_order_asks_for() {
+    let foreign = by_staff(processed());
+    assert_eq!(then(&[foreign.clone(), created()]), [OTHERWISE_CHARGED]);
+    let late = [created(), reserved("mug"), reserved("cup"), foreign];
+    assert_eq!(then(&late), ["stop payment", OTHERWISE_CHARGED]);
+}
+
+#[test]
+fn a_failed_reservation_of_staff_does_not_reject_an_order() {
+    let failed = by_staff(sold_out("mug", 0));
+    assert_eq!(then(&[created(), failed.clone()]), NOTHING);
+    let given = [created(), reserved("mug"), failed, reserved("cup")];
+    assert_eq!(then(&given), ["ProcessPayment payment-1", "start payment"]);
 }
 
 #[test]
@@ -640,7 +718,13 @@ fn the_stored_names_of_stages_never_change() {
         Stage::Aborted,
         Stage::Shipped,
     ];
-    let stock = [Stock::Reserved, Stock::Foreign, Stock::Failed, Stock::Ended];
+    let stock = [
+        Stock::Reserved,
+        Stock::ByStaff,
+        Stock::Foreign,
+        Stock::Failed,
+        Stock::Ended,
+    ];
     let payments = [
         PaymentStage::Pending,
         PaymentStage::Processed,
@@ -650,10 +734,10 @@ fn the_stored_names_of_stages_never_change() {
     ];
     let stored = json!([
         ["unheard", "open", "confirmed", "undone", "shipped"],
-        ["reserved", "foreign", "failed", "gone"],
+        ["reserved", "by_staff", "foreign", "failed", "gone"],
         ["unasked", "processed", "foreign", "failed", "refunded"],
     ]);
     assert_eq!(json!([stages, stock, payments]), stored);
-    let read: ([Stage; 5], [Stock; 4], [PaymentStage; 5]) = serde_json::from_value(stored).unwrap();
+    let read: ([Stage; 5], [Stock; 5], [PaymentStage; 5]) = serde_json::from_value(stored).unwrap();
     assert_eq!(read, (stages, stock, payments));
 }

@@ -57,6 +57,9 @@ pub trait Heads: Send + Sync + Debug {
 
     /// The newest reported position; 0 if nothing is stored or the workspace has ended.
     fn head(&self, partition: PartitionId) -> u64;
+
+    /// The event at this position cannot be read: the partition stops before it. Reported once or more.
+    fn unreadable(&self, _partition: PartitionId, _position: u64) {}
 }
 
 /// The inbox of the relay, to which the event store reports its commits. It is created before the store is
@@ -344,7 +347,7 @@ impl RelayTask {
                     tracing::error!(
                         %partition, position, error, "an event cannot be read, and its partition stops there"
                     );
-                    metrics::counter!("foldline_broker_unreadable_events_total").increment(1);
+                    self.inbox.heads.unreadable(partition, position);
                     self.published.insert(partition, position);
                 }
                 Err(error) => {

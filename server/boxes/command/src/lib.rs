@@ -15,12 +15,14 @@
 //! | `retry`, `stream_locks` | optimistic concurrency, and the locks that keep conflicts rare |
 //! | `storage_quota`, `stored_documents` | the quota of a sandbox's documents, and the port to them |
 //! | `aggregate_loader` | loads states: from its cache, or from a snapshot and the events after it |
+//! | `guests` | the share of an address in the places of a sandbox, and guests who are gone |
 //! | `workspaces`, `template` | opening and joining workspaces, and their initial content |
 
 mod aggregate_loader;
 mod answer;
 mod command_hops;
 mod failure;
+mod guests;
 mod handlers;
 mod intent;
 mod repository;
@@ -35,6 +37,7 @@ mod tests;
 mod workspaces;
 
 pub use failure::{CommandFailure, StorageUnit};
+pub use guests::Visit;
 pub use intent::Intent;
 pub use service::{CommandService, Sender};
 pub use storage_quota::StorageLimits;

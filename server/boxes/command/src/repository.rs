@@ -245,8 +245,15 @@ impl Repository {
         let events: Vec<_> = events.iter().zip(&own.events).collect();
         let now = self.clock.now();
         let growth = Growth::of(intent.workspace, &intent.stream, &metadata(intent), now, &events);
+        // What a person has a right to is a change: one that changes nothing leaves an answer to store, as
+        // often as it is sent.
+        let changes_something = !events.is_empty() || intent.actor.role == Role::System;
         storage
-            .reserve(intent.workspace, growth, is_always_stored(intent))
+            .reserve(
+                intent.workspace,
+                growth,
+                changes_something && is_always_stored(intent),
+            )
             .await
             .map_err(AttemptError::Failed)
     }

@@ -7,12 +7,13 @@ use domain::{
     aggregate::{
         Command,
         email::Email,
-        inventory::Inventory,
-        order::{Order, OrderCommand, ProductCatalogue},
+        inbox::Inbox,
+        order::{Order, OrderCommand, OrderEvidence},
         product::Product,
         user::{User, UserCommand},
     },
-    id::WorkspaceId,
+    decider::Decider as _,
+    id::{StreamName, WorkspaceId},
     language::Language,
     wire::{
         CommandAnswer, CommandRequest,
@@ -21,13 +22,16 @@ use domain::{
 };
 use telemetry::{hop_span, hops::HopSpan as _};
 use tracing::{Instrument as _, Level};
+use uuid::Uuid;
 
 use super::{
+    aggregate_loader::Freshness,
     command_hops::CommandHop,
     failure::CommandFailure,
+    guests::Guests,
     handlers::{
         change_display_name, change_email, erase_user, payment_authorization, place_order,
-        read_notifications, register_user,
+        read_notifications, register_user, reserved_stock, ship_order,
     },
     intent::Intent,
     repository::Repository,
@@ -46,6 +50,8 @@ pub struct CommandService {
     repository: Repository,
     /// The payment provider; without one, no payment is charged.
     payments: Option<Arc<dyn PaymentProvider>>,
+    /// The guests of sandboxes, some of whom have done nothing yet.
+    pub(super) guests: Guests,
 }
 
 /// The data of a request that a registration uses, in addition to the actor.
@@ -63,6 +69,7 @@ impl CommandService {
         Self {
             repository: Repository::new(store, clock),
             payments: None,
+            guests: Guests::default(),
         }
     }
 
@@ -130,6 +137,7 @@ impl CommandService {
     /// Removes a workspace that has ended from memory.
     pub fn end(&self, workspace: WorkspaceId) {
         self.repository.end(workspace);
+        self.guests.end(workspace);
     }
 
     /// Carries out a client's request. With an `idempotency_key` (1 to 200 visible ASCII characters, separate
@@ -187,6 +195,20 @@ impl CommandService {
         }
     }
 
+    /// Whether a person has unsubscribed from emails, by the newest events: a command to unsubscribe would
+    /// change nothing, and only its answer would be stored. `false` where there is no such workspace.
+    pub async fn has_stopped_mails(
+        &self,
+        workspace: WorkspaceId,
+        person: Uuid,
+    ) -> Result<bool, CommandFailure> {
+        let stream = StreamName::new(Inbox::CATEGORY, person)
+            .map_err(|error| CommandFailure::malformed("stream", error.to_string()))?;
+        let loader = &self.repository.loader;
+        let inbox = loader.load::<Inbox>(workspace, &stream, Freshness::Read).await?;
+        Ok(inbox.state.mails_stopped)
+    }
+
     /// Carries out an intent; [`handle`](Self::handle) makes one of a request, and process managers make
     /// their own.
     pub async fn carry_out(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
@@ -200,6 +222,7 @@ impl CommandService {
         intent: Intent,
     ) -> Result<CommandAnswer, CommandFailure> {
         let name = intent.command_type;
+        let (workspace, actor) = (intent.workspace, intent.actor.id);
         let span = hop_span!(
             Level::INFO,
             "Command Service",
@@ -214,6 +237,9 @@ impl CommandService {
         let outcome = result
             .as_ref()
             .map_or_else(CommandFailure::outcome, |_| "accepted");
+        if result.is_ok() {
+            self.guests.act(workspace, actor);
+        }
         metrics::counter!("foldline_commands_total", "command" => name, "outcome" => outcome).increment(1);
         result
     }
@@ -231,14 +257,17 @@ impl CommandService {
         match intent.command.clone() {
             Command::Email(command) => repository.execute::<Email>(intent, command, ()).await,
             Command::Inbox(command) => read_notifications::handle(repository, intent, command).await,
-            Command::Inventory(command) => repository.execute::<Inventory>(intent, command, ()).await,
+            Command::Inventory(command) => reserved_stock::handle(repository, intent, command).await,
             Command::Product(command) => repository.execute::<Product>(intent, command, ()).await,
             Command::Order(OrderCommand::PlaceOrder(order)) => {
                 place_order::handle(repository, intent, order).await
             }
+            Command::Order(OrderCommand::ShipOrder(ship)) => {
+                ship_order::handle(repository, intent, ship).await
+            }
             Command::Order(command) => {
-                let no_products = ProductCatalogue::default();
-                repository.execute::<Order>(intent, command, no_products).await
+                let nothing = OrderEvidence::default();
+                repository.execute::<Order>(intent, command, nothing).await
             }
             Command::Payment(command) => {
                 payment_authorization::handle(repository, self.payments.as_ref(), intent, command).await

@@ -4,7 +4,7 @@
 //! becomes an educator, and people who join by the code become students. The gateway turns an [`Admission`]
 //! into a token.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use domain::{
     access::{Actor, Role},
@@ -15,9 +15,11 @@ use domain::{
     wire::{OpenWorkspace, Template},
 };
 use telemetry::security::{SecurityEvent, SecurityRecord};
+use uuid::Uuid;
 
 use super::{
     failure::CommandFailure,
+    guests::{Visit, later, share_of_address},
     service::CommandService,
     template::{self, PreparedTemplates},
 };
@@ -69,6 +71,12 @@ pub enum AdmissionError {
          opened it, or open a workspace of your own"
     )]
     Full(u32),
+    /// As many people have joined from the address as may.
+    #[error(
+        "{0} people have come into this workspace from your address, and from one address no more may; ask \
+         the person who opened it, or open a workspace of your own"
+    )]
+    AddressFull(u32),
     /// The template's events were not stored.
     #[error("the workspace could not be filled: {0}")]
     Template(#[from] CommandFailure),
@@ -85,6 +93,8 @@ pub struct Workspaces {
     templates: PreparedTemplates,
     clock: SharedClock,
     max_people: Option<u32>,
+    /// Of them, from one address.
+    max_of_address: Option<u32>,
 }
 
 impl Workspaces {
@@ -96,14 +106,20 @@ impl Workspaces {
             templates: PreparedTemplates::default(),
             clock,
             max_people: None,
+            max_of_address: None,
         }
     }
 
     /// Admits at most this number of people to a sandbox, the person who opened it included. Everyone who
     /// joins is counted, also when they return: without an account, a returning person cannot be recognised.
+    /// Where addresses `have_shares`, one of them cannot take all places.
     #[must_use]
-    pub fn with_quota(self, max_people: Option<u32>) -> Self {
-        Self { max_people, ..self }
+    pub fn with_quota(self, max_people: Option<u32>, have_shares: bool) -> Self {
+        Self {
+            max_people,
+            max_of_address: max_people.filter(|_| have_shares).map(share_of_address),
+            ..self
+        }
     }
 
     /// Opens a workspace and fills it. The caller becomes its educator, named `display_name`. A workspace and
@@ -151,33 +167,86 @@ impl Workspaces {
     }
 
     /// Admits a person by a join code; case, spaces and hyphens do not matter.
-    pub async fn join(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
+    pub async fn join(
+        &self,
+        code: &str,
+        display_name: &str,
+        visit: &Visit,
+    ) -> Result<Admission, AdmissionError> {
         let mut violations = Violations::default();
         violations.require_text(code, 40, "code");
         require_display_name(&mut violations, display_name.trim(), "display_name");
         violations.require_line(code, "code");
         violations.finish()?;
-        let joined = self.join_by_code(code, display_name).await;
+        let joined = self.join_by_code(code, display_name, visit).await;
         match &joined {
             Ok(admission) => admission.note(SecurityEvent::WorkspaceJoined),
             Err(AdmissionError::UnknownCode) => note_failed_join("unknown_code"),
             Err(AdmissionError::Full(_)) => note_failed_join("full"),
+            Err(AdmissionError::AddressFull(_)) => note_failed_join("address_full"),
             Err(AdmissionError::Invalid(_) | AdmissionError::Template(_) | AdmissionError::Store(_)) => {}
         }
         joined
     }
 
-    async fn join_by_code(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
+    async fn join_by_code(
+        &self,
+        code: &str,
+        display_name: &str,
+        visit: &Visit,
+    ) -> Result<Admission, AdmissionError> {
         let workspace = self.find_by_code(code).await?;
         let workspace = workspace.ok_or(AdmissionError::UnknownCode)?;
-        match (
-            self.store.admit(workspace.id, self.max_people).await?,
-            self.max_people,
-        ) {
-            (AdmissionOutcome::Yes, _) => Ok(self.admit(workspace, Role::Student, display_name)),
-            (AdmissionOutcome::Full, Some(most)) => Err(AdmissionError::Full(most)),
-            (AdmissionOutcome::Full | AdmissionOutcome::Unknown, _) => Err(AdmissionError::UnknownCode),
+        let mut place = self.take_place(workspace.id, visit.address).await;
+        let is_full = matches!(
+            place,
+            Err(AdmissionError::Full(_) | AdmissionError::AddressFull(_))
+        );
+        if is_full && self.release_gone(workspace.id).await? {
+            place = self.take_place(workspace.id, visit.address).await;
         }
+        place?;
+        let admission = self.admit(workspace, Role::Student, display_name);
+        let (workspace, person) = (admission.workspace.id, admission.actor.id);
+        self.commands
+            .guests
+            .enter(workspace, person, visit, self.clock.now());
+        Ok(admission)
+    }
+
+    /// Takes a place in a workspace, of those that are left to an address.
+    async fn take_place(
+        &self,
+        workspace: WorkspaceId,
+        address: Option<IpAddr>,
+    ) -> Result<(), AdmissionError> {
+        let guests = &self.commands.guests;
+        if !guests.take(workspace, address, self.max_of_address) {
+            return Err(AdmissionError::AddressFull(
+                self.max_of_address.unwrap_or_default(),
+            ));
+        }
+        let outcome = self.store.admit(workspace, self.max_people).await;
+        let refusal = match (outcome, self.max_people) {
+            (Ok(AdmissionOutcome::Yes), _) => return Ok(()),
+            (Ok(AdmissionOutcome::Full), Some(most)) => AdmissionError::Full(most),
+            (Ok(AdmissionOutcome::Full | AdmissionOutcome::Unknown), _) => AdmissionError::UnknownCode,
+            (Err(error), _) => error.into(),
+        };
+        guests.give_back(workspace, address);
+        Err(refusal)
+    }
+
+    /// Frees the places of guests who never did anything and are gone; whether there were any.
+    async fn release_gone(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        let gone = self.commands.guests.take_gone(workspace, self.clock.now());
+        Ok(gone > 0 && self.store.release(workspace, gone).await?)
+    }
+
+    /// Notes that a guest's token lasts for this many seconds from now on.
+    pub fn guest_stays(&self, workspace: WorkspaceId, guest: Uuid, seconds: u64) {
+        let until = later(self.clock.now(), Duration::from_secs(seconds));
+        self.commands.guests.stay(workspace, guest, until);
     }
 
     /// The workspace with a join code; case, spaces and hyphens do not matter.

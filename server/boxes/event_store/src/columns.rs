@@ -10,7 +10,7 @@ use domain::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Snapshot, StoreError, TypeBlockEntry, Workspace};
+use super::{AuditedEvent, Snapshot, StoreError, TypeBlockEntry, Workspace};
 
 /// Sorts after every character of a stream name: names are ASCII.
 pub(super) const AFTER_ALL_NAMES: char = '\u{10ffff}';
@@ -47,7 +47,7 @@ pub(super) fn workspace(columns: WorkspaceColumns) -> Result<Workspace, StoreErr
         id: WorkspaceId(id),
         name,
         template: serde_json::from_value(serde_json::Value::String(template))
-            .map_err(|error| StoreError::Corrupt(format!("the template of a workspace: {error}")))?,
+            .map_err(|error| StoreError::Corrupt(format!("the template of workspace {id}: {error}")))?,
         shards: small(shards)?,
         join_code,
         created_at: Timestamp::from_micros(created_at),
@@ -140,7 +140,9 @@ fn event(workspace: WorkspaceId, columns: EventColumns) -> Result<StoredEvent, S
     let (.., correlation_id, causation_id, command_id, actor_id, role, traceparent, recorded_at, hash) =
         columns;
     let corrupt = |what: &str, error: &dyn std::fmt::Display| {
-        StoreError::Corrupt(format!("the {what} of event {position} of a partition: {error}"))
+        StoreError::Corrupt(format!(
+            "the {what} of event {position} of partition {partition} of workspace {workspace}: {error}"
+        ))
     };
     Ok(StoredEvent {
         workspace,
@@ -166,6 +168,25 @@ fn event(workspace: WorkspaceId, columns: EventColumns) -> Result<StoredEvent, S
         hash: hex::encode(hash),
         stream: stream.parse().map_err(|error| corrupt("stream", &error))?,
     })
+}
+
+/// The white space that JSON allows around a value.
+const WHITE_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Events that were stored, each on its own.
+pub(super) fn audited(
+    workspace: WorkspaceId,
+    rows: Vec<EventColumns>,
+) -> Result<Vec<AuditedEvent>, StoreError> {
+    let one = |columns: EventColumns| {
+        let payload = &columns.7;
+        Ok(AuditedEvent {
+            position: natural(columns.1)?,
+            is_padded: payload.trim_matches(WHITE_SPACE).len() != payload.len(),
+            event: event(workspace, columns),
+        })
+    };
+    rows.into_iter().map(one).collect()
 }
 
 /// Name, version, partition.

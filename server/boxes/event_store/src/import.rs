@@ -41,6 +41,13 @@ impl AnsweredCommand {
         Ok(StoredAnswer::from_json(&self.answer)?.token)
     }
 
+    /// Whether the answer has what this program writes, in any order: no other member, and no more bytes.
+    pub fn is_as_written(&self) -> Result<bool, StoreError> {
+        let written = StoredAnswer::from_json(&self.answer)?.to_json()?;
+        let parsed = |json: &str| serde_json::from_str::<serde_json::Value>(json).ok();
+        Ok(self.answer.len() <= written.len() && parsed(&self.answer) == parsed(&written))
+    }
+
     /// What the answer says of each stream.
     pub fn streams(&self) -> Result<Vec<AnsweredStream>, StoreError> {
         let streams = StoredAnswer::from_json(&self.answer)?.streams.into_iter();
@@ -113,6 +120,10 @@ pub(super) trait ImportDatabase: Send {
 
     /// Writes rows.
     async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), StoreError>;
+
+    /// An id that several events of a workspace have; the database sorts them, so that memory does not grow
+    /// with the log.
+    async fn repeated_event_id(&mut self, workspace_no: i64) -> Result<Option<Uuid>, StoreError>;
 
     /// Commits the transaction, if one was begun; when it returns, its workspaces are durable.
     async fn commit(&mut self) -> Result<(), StoreError>;
@@ -256,6 +267,13 @@ impl Import {
             .iter()
             .flat_map(|workspace| &workspace.partitions)
             .map(|(_, head)| head)
+    }
+
+    /// An id that several of the workspace's events have, of which there must be none: dead letters, effects
+    /// and commands of policies are known by the id of their event.
+    pub async fn repeated_event_id(&mut self) -> Result<Option<Uuid>, StoreError> {
+        let no = self.current.as_ref().ok_or_else(no_import)?.no;
+        self.database.repeated_event_id(no).await
     }
 
     /// Ends the workspace; another may begin.

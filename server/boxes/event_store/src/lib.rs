@@ -16,6 +16,7 @@
 
 mod answer;
 mod appender;
+mod audit;
 mod chain_head;
 mod columns;
 #[cfg(test)]
@@ -44,6 +45,7 @@ use serde_json::value::RawValue;
 use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
+pub use audit::{Audit, AuditedCommand, AuditedEvent, AuditedSnapshot, AuditedWorkspace};
 pub use chain_head::ChainHead;
 use database::{disk, postgres::is_permanent_refusal, schema::SchemaError};
 pub use digest::{DigestKey, UNKNOWN_BODY};
@@ -305,7 +307,7 @@ pub trait CommitObserver: Send + Sync {
 
 /// An append-only store of events.
 #[async_trait]
-pub trait EventStore: Lifecycle {
+pub trait EventStore: Lifecycle + Audit {
     /// Creates a workspace with its partitions. `false`: the join code is taken, and nothing was created.
     async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError>;
 

@@ -40,6 +40,10 @@ pub trait Lifecycle: Send + Sync + Debug {
     /// Admits a person and counts them, unless `most` people were admitted before.
     async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<AdmissionOutcome, StoreError>;
 
+    /// Frees the places of this many people who were admitted. `false`: there is no such workspace, or it has
+    /// not had so many besides the person who opened it.
+    async fn release(&self, workspace: WorkspaceId, people: u32) -> Result<bool, StoreError>;
+
     /// Notes activity at that time; an earlier time changes nothing. `false`: there is no such workspace.
     async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError>;
 

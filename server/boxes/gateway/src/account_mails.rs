@@ -4,7 +4,7 @@
 //! **A request for a new password tells nothing about accounts.** The answer is the same and comes before any
 //! account is looked up: the request goes into a queue of fixed length, whose one worker looks up, stores and
 //! appends. A full queue refuses all requests alike. What waits there is lost in a crash, and its person asks
-//! again.
+//! again. The same worker notes in the security log what a sign-in must not wait for.
 //!
 //! **A changed password is recorded once.** Its hash is in the people store, and its event in the log, after
 //! which the owner gets an email. The store notes the change with the hash; a note that a crash has left is
@@ -23,7 +23,7 @@ use identity::{
     account_links::{EmailConfirmation, LinkError},
 };
 use serde_json::{Value, json};
-use telemetry::security::{self, RequestSender};
+use telemetry::security::{self, RequestSender, SecurityEvent, SecurityRecord};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -33,7 +33,7 @@ use uuid::Uuid;
 use super::{
     SharedGateway,
     auth::{self, Authentication, Caller},
-    limits::{Account, Address, COST_OF_SIGNING_IN, password_turn},
+    limits::{Account, Address, COST_OF_SIGNING_IN, Client, password_turn},
     problem::ApiProblem,
 };
 
@@ -41,6 +41,8 @@ use super::{
 const QUEUE: usize = 256;
 /// How many changed passwords are recorded in one step of the upkeep.
 const RECORDED_AT_A_TIME: u32 = 100;
+/// At how many accounts of an email a wrong password is noted.
+const NOTED_ACCOUNTS: usize = 64;
 /// How often a confirmation is tried if other events come first.
 const CONFIRMATION_ATTEMPTS: u32 = 5;
 
@@ -49,6 +51,8 @@ const CONFIRMATION_ATTEMPTS: u32 = 5;
 enum ResetJob {
     /// A person has forgotten the password of the accounts with this email.
     Request(ForgottenAccount),
+    /// A password was tried at all accounts with an email, and was right at some of them.
+    Note(TriedAccounts),
     /// Tells when everything before it is done.
     Done(oneshot::Sender<()>),
 }
@@ -68,7 +72,23 @@ impl std::fmt::Debug for ForgottenAccount {
     }
 }
 
-/// The queue of requests for a new password.
+/// The accounts with an email at which a password was tried.
+struct TriedAccounts {
+    email: String,
+    /// Whose password it is.
+    signed_in: Vec<PersonId>,
+    /// For the security log.
+    sender: RequestSender,
+}
+
+impl std::fmt::Debug for TriedAccounts {
+    /// Never the email.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TriedAccounts(…)")
+    }
+}
+
+/// The queue of requests for a new password, and of notes of which an answer must not tell.
 #[derive(Debug)]
 pub(super) struct ResetQueue(mpsc::Sender<ResetJob>);
 
@@ -93,7 +113,7 @@ impl ResetQueue {
     }
 }
 
-/// Carries out the requests for a new password, until the server stops and the queue is empty.
+/// Carries out the jobs of the queue, until the server stops and the queue is empty.
 pub(super) async fn work(gateway: SharedGateway, QueuedResets(mut queue): QueuedResets) {
     loop {
         let job = tokio::select! {
@@ -105,13 +125,14 @@ pub(super) async fn work(gateway: SharedGateway, QueuedResets(mut queue): Queued
         };
         match job {
             Some(ResetJob::Request(forgotten)) => {
-                let sender = forgotten.sender;
                 let requested = request_resets(Arc::clone(&gateway), forgotten);
-                // On a task of its own: should it panic, the next one is carried out all the same.
-                let requested = tokio::spawn(security::in_request(sender, requested)).await;
-                let requested = requested.map_err(RequestError::from).flatten();
-                if let Err(error) = requested {
+                if let Err(error) = apart(requested).await {
                     tracing::warn!(%error, "a link to set a new password could not be requested");
+                }
+            }
+            Some(ResetJob::Note(tried)) => {
+                if let Err(error) = apart(note_failures(Arc::clone(&gateway), tried)).await {
+                    tracing::warn!(%error, "attempts at accounts could not be noted");
                 }
             }
             Some(ResetJob::Done(done)) => {
@@ -126,20 +147,75 @@ pub(super) async fn work(gateway: SharedGateway, QueuedResets(mut queue): Queued
 /// Why a request was not carried out.
 type RequestError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Works on a task of its own: should it panic, the next job is carried out all the same.
+async fn apart(
+    work: impl Future<Output = Result<(), RequestError>> + Send + 'static,
+) -> Result<(), RequestError> {
+    tokio::spawn(work).await.map_err(RequestError::from).flatten()
+}
+
 async fn request_resets(gateway: SharedGateway, forgotten: ForgottenAccount) -> Result<(), RequestError> {
+    let sender = forgotten.sender;
+    security::in_request(sender, send_resets(&gateway, &forgotten)).await
+}
+
+/// Requests links for the accounts of an email. A failure at one keeps no other account from its link.
+async fn send_resets(gateway: &SharedGateway, forgotten: &ForgottenAccount) -> Result<(), RequestError> {
     let ForgottenAccount { email, workspace, .. } = forgotten;
-    for of in gateway.people.accounts_to_reset(&email, workspace).await? {
+    let accounts = gateway.people.accounts_to_reset(email, *workspace).await?;
+    if accounts.is_empty() {
+        SecurityRecord::new(SecurityEvent::PasswordResetRefused)
+            .because("unknown_account")
+            .account(&gateway.people.login(email)?)
+            .write();
+    }
+    for of in accounts {
         let id = gateway.clock.new_id();
-        if gateway.people.requesting_reset(of, &email, id).await? {
+        if gateway.people.requesting_reset(of, email, id).await? {
             let command = ServerCommand::about(of, "RequestPasswordReset");
-            match command.carry_out(&gateway, id).await {
+            match command.carry_out(gateway, id).await {
                 // The account was erased, or its workspace purged, in between.
                 Ok(_) | Err(CommandFailure::Rejected(_) | CommandFailure::UnknownWorkspace(_)) => {}
-                Err(failure) => return Err(failure.into()),
+                // For example a sandbox that is full: that is no reason for the others to get no link.
+                Err(error) => tracing::warn!(%error, "an account gets no link to set a new password"),
             }
         }
     }
     Ok(())
+}
+
+async fn note_failures(gateway: SharedGateway, tried: TriedAccounts) -> Result<(), RequestError> {
+    let account = gateway.people.login(&tried.email)?;
+    let holders = gateway.people.holders(&tried.email, NOTED_ACCOUNTS).await?;
+    let write = async {
+        for of in holders.iter().filter(|of| !tried.signed_in.contains(of)) {
+            SecurityRecord::new(SecurityEvent::SignInFailed)
+                .because("wrong_credentials")
+                .workspace(of.workspace.0)
+                .account(&account)
+                .write();
+        }
+    };
+    security::in_request(tried.sender, write).await;
+    Ok(())
+}
+
+/// Notes in the security log that a password with which a person has signed in was wrong for the other
+/// accounts of the email. The answer does not wait for it, so that its time does not tell whether there are
+/// any. If the queue is full, it is not noted.
+pub(crate) fn note_other_accounts(
+    gateway: &SharedGateway,
+    address: Client,
+    email: &str,
+    signed_in: Vec<PersonId>,
+) {
+    let tried = TriedAccounts {
+        email: email.to_owned(),
+        signed_in,
+        sender: auth::sender(None, address),
+    };
+    // An error: the queue is full, or the server stops.
+    let _ = gateway.resets.0.try_send(ResetJob::Note(tried));
 }
 
 /// Requests links to set a new password, for the form and for the interface. The answer does not depend on
@@ -156,15 +232,17 @@ pub(crate) fn forget_password(
         let message = format!("has 1 to {MAX_EMAIL} characters");
         return Err(ApiProblem::field("email", message));
     }
-    let account = gateway.people.login(email)?;
+    let caller = authentication.clone().caller();
+    let sender = auth::sender(caller.as_ref(), address);
+    let workspace = workspace.or(caller.map(|caller| caller.workspace()));
+    let account = (gateway.people.login(email)?, workspace);
     gateway
         .mail_requests
         .charge(account, address, gateway.clock.now())?;
-    let caller = authentication.clone().caller();
     let forgotten = ForgottenAccount {
         email: email.to_owned(),
-        sender: auth::sender(caller.as_ref(), address),
-        workspace: workspace.or(caller.map(|caller| caller.workspace())),
+        workspace,
+        sender,
     };
     match gateway.resets.0.try_send(ResetJob::Request(forgotten)) {
         Ok(()) => Ok(()),
@@ -241,7 +319,10 @@ pub(crate) async fn request_confirmation(gateway: &SharedGateway, caller: &Calle
     workspace.copy_from_slice(of.workspace.0.as_bytes());
     person.copy_from_slice(of.person.as_bytes());
     let now = gateway.clock.now();
-    gateway.mail_requests.charge(account, caller.address(), now)?;
+    gateway
+        .mail_requests
+        .charge((account, Some(of.workspace)), caller.address(), now)?;
+    gateway.mail_requests.charge_new(caller.address(), now)?;
     let command = ServerCommand::about(of, "RequestEmailConfirmation");
     command.carry_out(gateway, gateway.clock.new_id()).await?;
     Ok(())

@@ -264,7 +264,8 @@ async fn identify_from(
     request.extensions_mut().insert(authentication.clone());
     let caller = authentication.caller();
     let handled = async {
-        let refusal = limits::refusal(gateway, client, request.method(), request.uri());
+        let of = Address(address);
+        let refusal = limits::refusal(gateway, client, of, request.method(), request.uri());
         match refusal {
             Some(refusal) => refusal,
             None => next.run(request).await,
@@ -298,7 +299,7 @@ pub(super) fn peer(request: &Request) -> Option<IpAddr> {
 }
 
 /// The address of a request's client, which may be behind a proxy.
-fn address_of(gateway: &SharedGateway, request: &Request) -> Client {
+pub(super) fn address_of(gateway: &SharedGateway, request: &Request) -> Client {
     let trusted = &gateway.limits.trusted_proxies;
     let client = peer(request).map(|peer| proxies::client_address(trusted, peer, request.headers()));
     Client::of_address(client)

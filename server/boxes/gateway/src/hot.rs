@@ -36,6 +36,7 @@ use super::{
     headers,
     limits::Client,
     observability::{REQUEST_ID, request_id},
+    origin::names_one_host,
 };
 
 /// What the paths of views begin with.
@@ -105,6 +106,9 @@ async fn answer(gateway: &SharedGateway, headers: &HeaderMap, request: &Parts) -
     let started = Instant::now();
     let (path, query) = (request.uri.path(), request.uri.query().unwrap_or_default());
     if !is_plain(path) || !is_plain(query) || is_traced() {
+        return None;
+    }
+    if !names_one_host(request.version, &request.headers, &request.uri) {
         return None;
     }
     let rest = path.strip_prefix(VIEWS)?;

@@ -11,7 +11,7 @@ use axum::{
     },
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use domain::control_character;
+use domain::{control_character, parse_error::without_input};
 use serde::de::DeserializeOwned;
 
 use super::problem::{ApiProblem, Kind};
@@ -70,7 +70,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, 
         match path.as_str() {
             "." | "" => whole(name, &cause),
             _ if cause.is_syntax() || cause.is_eof() => whole(name, &cause),
-            _ => ApiProblem::field(path, cause.to_string()),
+            _ => ApiProblem::field(path, without_input(&cause)),
         }
     })?;
     deserializer.end().map_err(|error| whole(name, &error))?;
@@ -104,9 +104,11 @@ fn whole(name: &str, cause: &serde_json::Error) -> ApiProblem {
     let missing = text
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split_once('`'));
-    match missing {
-        Some((field, _)) => ApiProblem::field(field, "is missing"),
-        None => ApiProblem::field(name, format!("is not the JSON that is expected: {text}")),
+    if let Some((field, _)) = missing {
+        ApiProblem::field(field, "is missing")
+    } else {
+        let message = format!("is not the JSON that is expected: {}", without_input(cause));
+        ApiProblem::field(name, message)
     }
 }
 
@@ -226,6 +228,35 @@ mod tests {
         assert_eq!(
             parse::<CommandRequest>(pair, WHOLE).unwrap().command_type,
             "\u{1f642}"
+        );
+    }
+
+    #[test]
+    fn a_problem_is_short_and_does_not_repeat_what_was_sent() {
+        let long = "SECRET\u{202e}\"".repeat(30_000);
+        for json in [
+            serde_json::json!({"type": [long], "stream": "order-1", "data": {}}),
+            serde_json::json!({"type": "A", "stream": "order-1", "data": {}, "correlation_id": long}),
+            serde_json::json!({"type": "A", "stream": "order-1", "data": {}, "expected_version": long}),
+            serde_json::json!(long),
+            serde_json::json!([long]),
+        ] {
+            let (fields, detail) = refusal(json.to_string());
+            assert!(detail.len() < 1_000, "{detail}");
+            assert!(!detail.contains("SECRET"), "{detail}");
+            assert!(fields.iter().all(|field| field.len() < 50), "{fields:?}");
+        }
+        // A name that there is not is the field that does not fit, and is cut.
+        let (fields, detail) = refusal(serde_json::json!({"type": "A", (long): 1}).to_string());
+        assert!(
+            fields[0].chars().count() <= 201 && detail.chars().count() <= 601,
+            "{detail}"
+        );
+        let twice = format!("{{\"{0}\":1,\"{0}\":2}}", "a".repeat(100_000));
+        let (fields, detail) = refusal(twice);
+        assert!(
+            fields[0].chars().count() <= 201 && detail.chars().count() <= 601,
+            "{detail}"
         );
     }
 

@@ -67,8 +67,8 @@ use limits::{
 };
 pub use listener::Listener;
 use live::SocketQuota;
-use observability::RequestMetrics;
 pub use observability::recorder;
+use observability::{RenderedMetrics, RequestMetrics};
 pub use operations::Readiness;
 pub use origin::PublicAddress;
 use settings::Limits;
@@ -91,6 +91,7 @@ pub struct Gateway {
     /// Whether browsers reach it by HTTPS.
     https: bool,
     request_metrics: RequestMetrics,
+    rendered_metrics: RenderedMetrics,
     drawn_sheets: DrawnSheets,
     stopping: CancellationToken,
     sockets: TaskTracker,
@@ -177,6 +178,7 @@ impl Gateway {
             https: public.is_https(),
             public,
             request_metrics: RequestMetrics::default(),
+            rendered_metrics: RenderedMetrics::default(),
             drawn_sheets: DrawnSheets::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
@@ -199,6 +201,7 @@ impl Gateway {
         self.stopping.cancel();
         self.sockets.close();
         self.sockets.wait().await;
+        telemetry::security::write_suppressed();
     }
 }
 

@@ -2,17 +2,18 @@
 //!
 //! The rate is a token bucket (GCRA) for each person of a workspace, or for each address of anonymous
 //! clients. A request that costs much more than others, or by which an attacker could guess a secret, is
-//! charged as several, but never as more than the limit: it is always possible for a client that waits. A
-//! request by which the client takes less is counted, and never refused.
+//! charged as several, but never as more than the limit: it is always possible for a client that waits.
+//! Requests by which a client takes less are counted by address and apart from all others: they are not
+//! refused for what the client has sent before, and a flood of them is limited too.
 //!
 //! Opening a workspace takes no account, and there its educator chooses the ids of people. So what a person
 //! can use up never depends on the person's id alone; what costs much is charged to the address as well.
 //!
 //! | module | limits |
 //! |---|---|
-//! | [`attempts`] | wrong passwords of an account |
+//! | [`attempts`] | wrong passwords of the accounts of an email |
 //! | [`turns`] | how much of a shared resource a client has in use and in line |
-//! | [`mail_requests`] | links that are requested for an account by email |
+//! | [`mail_requests`] | links that are requested by email, and addresses that are new |
 //! | [`heavy_work`] | verifications and exports at a time |
 //!
 //! Every refusal goes through [`refuse`] or [`refuse_busy`], which count it by its [`Limit`].
@@ -74,6 +75,9 @@ pub(super) const COST_OF_INTERVENING: u32 = 20;
 /// The cost of keeping or reading a recording of the lab, in requests: up to 2,000 events are read.
 pub(super) const COST_OF_A_RECORDING: u32 = 20;
 
+/// The cost of a page of metrics, in requests: it is long.
+const COST_OF_METRICS: u32 = 20;
+
 /// The requests with a password, of one address, that are worked on at a time.
 const PASSWORDS_OF_ADDRESS: usize = 4;
 /// The most of them that work or wait: a large class signs in at once.
@@ -90,6 +94,10 @@ pub(super) enum Client {
     Workspace(WorkspaceId),
     /// An address, or the 64 bits of an IPv6 address that one household has.
     Address(IpAddr),
+    /// The same for its requests to take less, which have a count of their own.
+    TakingLess(IpAddr),
+    /// The same for its requests for metrics: an operator's program must not wait for others of its address.
+    Metrics(IpAddr),
 }
 
 /// The limit that a request is over, as the metrics name it.
@@ -105,7 +113,7 @@ pub(super) enum Limit {
     Hashes,
     /// Verifications and exports.
     HeavyWork,
-    /// Links by email that are requested for an account.
+    /// Emails to an account, or to addresses that are new.
     AccountMails,
     /// Live sockets that are open at a time.
     Sockets,
@@ -153,9 +161,19 @@ impl Client {
     /// The address, where it is one.
     pub(super) fn address(self) -> Option<IpAddr> {
         match self {
-            Self::Address(address) => Some(address),
+            Self::Address(address) | Self::TakingLess(address) | Self::Metrics(address) => Some(address),
             Self::Person(..) | Self::Workspace(_) => None,
         }
+    }
+
+    /// The count of an address's requests to take less.
+    fn taking_less(self) -> Self {
+        self.address().map_or(self, Self::TakingLess)
+    }
+
+    /// The count of an address's requests for metrics.
+    fn metrics(self) -> Self {
+        self.address().map_or(self, Self::Metrics)
     }
 
     /// The client of a connection.
@@ -285,6 +303,13 @@ pub(super) fn charge_workspace(
     gateway.rate.charge(Client::Workspace(caller.workspace()), cost)
 }
 
+/// Counts a request for metrics, by its address and apart from all others, or refuses it.
+pub(super) fn count_metrics(gateway: &SharedGateway, address: Client) -> Result<(), ApiProblem> {
+    let client = address.metrics();
+    gateway.rate.count(client)?;
+    gateway.rate.charge(client, COST_OF_METRICS)
+}
+
 /// The turns of addresses at hashing passwords. Without limits each has as many as it wants.
 pub(super) fn password_turns(is_limited: bool) -> std::sync::Arc<Turns<Client>> {
     if is_limited {
@@ -311,17 +336,21 @@ fn takes_less(method: &Method, path: &str) -> bool {
     )
 }
 
-/// Counts a request; the answer to one over the limit, unless the client takes less by it.
+/// Counts a request; the answer to one over the limit. One by which the client takes less is counted by its
+/// address, with a session or without: a cookie that is made up is no session.
 pub(super) fn refusal(
     gateway: &SharedGateway,
     client: Client,
+    Address(address): Address,
     method: &Method,
     uri: &Uri,
 ) -> Option<Response> {
-    let problem = gateway.rate.count(client).err()?;
-    if takes_less(method, uri.path()) {
-        return None;
-    }
+    let counted = if takes_less(method, uri.path()) {
+        address.taking_less()
+    } else {
+        client
+    };
+    let problem = gateway.rate.count(counted).err()?;
     Some(if uri.path().starts_with(redirect::PREFIX) {
         redirect::refusal("rate-limited", redirect::FormPage::Home)
     } else {
@@ -349,13 +378,14 @@ mod tests {
     use super::*;
 
     /// The costs of all requests that cost more than one.
-    const COSTS: [u32; 6] = [
+    const COSTS: [u32; 7] = [
         COST_OF_OPENING,
         COST_OF_JOINING,
         COST_OF_SIGNING_IN,
         COST_OF_REGISTERING,
         COST_OF_READING_ALL,
         COST_OF_INTERVENING,
+        COST_OF_METRICS,
     ];
 
     fn retry_after(problem: ApiProblem) -> Duration {
@@ -416,6 +446,17 @@ mod tests {
         ] {
             assert_eq!(takes_less(&method, path), expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn requests_to_take_less_have_a_limited_count_of_their_own() {
+        let rate = RateLimit::new(NonZeroU32::new(3));
+        let address = Client::of_address(None);
+        while rate.count(address).is_ok() {}
+        for _ in 0..3 {
+            rate.count(address.taking_less()).unwrap();
+        }
+        assert!(rate.count(address.taking_less()).is_err());
     }
 
     #[test]

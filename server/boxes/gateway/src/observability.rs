@@ -1,5 +1,6 @@
 //! What every request passes: the log and the metrics, a span with an id, a counter, and a histogram of
-//! latency by route; the refusal of control characters; and the security headers.
+//! latency by route; the refusal of control characters, and of a request without one host; and the security
+//! headers.
 //!
 //! The route is the pattern that matched and never the path, so that neither labels nor logs grow with what
 //! clients send. Nothing of a request's headers or body is logged.
@@ -16,6 +17,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use telemetry::hop_span;
@@ -23,12 +25,17 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Level};
 
 use super::{
-    SharedGateway, control_characters,
+    SharedGateway, auth, control_characters,
     headers::{add_security_headers, is_cacheable},
+    limits::count_metrics,
+    origin::names_one_host,
     problem::{ApiProblem, Kind},
+    proxies,
 };
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long the text of the metrics is answered again.
+const RENDERED_FOR: Duration = Duration::from_secs(1);
 const DURATION: &str = "foldline_http_request_duration_seconds";
 const REQUESTS: &str = "foldline_http_requests_total";
 /// Upper bounds in seconds: from a cached view to the longest wait.
@@ -153,7 +160,14 @@ pub(super) async fn receive(State(gateway): State<SharedGateway>, request: Reque
             .and_then(|value| value.to_str().ok()),
     );
     let parameters = matched.as_ref().map(MatchedPath::as_str);
-    let violation = control_characters::find_violation(request.uri(), parameters);
+    let violation = if names_one_host(request.version(), request.headers(), request.uri()) {
+        control_characters::find_violation(request.uri(), parameters)
+    } else {
+        Some(ApiProblem::field(
+            "Host",
+            "is exactly one header, with a host and its port",
+        ))
+    };
     let mut response = match violation {
         Some(problem) => problem.into_response(),
         None => next.run(request).instrument(span.clone()).await,
@@ -195,12 +209,49 @@ pub(super) fn panic_response(_payload: Box<dyn std::any::Any + Send>) -> Respons
     ApiProblem::internal("a handler panicked").into_response()
 }
 
-/// `GET /metrics`, in the text format of Prometheus.
-pub(super) async fn metrics(State(gateway): State<SharedGateway>) -> Response {
-    let mut response = gateway.metrics.render().into_response();
+/// The metrics as text. They are rendered by one request at a time, and once in [`RENDERED_FOR`] at most:
+/// that takes as long as an order, and every client at an allowed address may ask.
+#[derive(Debug, Default)]
+pub(super) struct RenderedMetrics(tokio::sync::Mutex<Option<(Instant, Bytes)>>);
+
+impl RenderedMetrics {
+    /// The text for a request that came at `now`.
+    async fn text(&self, now: Instant, render: impl FnOnce() -> String) -> Bytes {
+        let mut rendered = self.0.lock().await;
+        if let Some((at, text)) = &*rendered
+            && now.saturating_duration_since(*at) < RENDERED_FOR
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(render());
+        *rendered = Some((now, text.clone()));
+        text
+    }
+}
+
+/// `GET /metrics`, in the text format of Prometheus, for the addresses that the settings name.
+pub(super) async fn metrics(
+    State(gateway): State<SharedGateway>,
+    request: Request,
+) -> Result<Response, ApiProblem> {
+    let limits = &gateway.limits;
+    let address = auth::peer(&request)
+        .and_then(|peer| proxies::certain_address(&limits.trusted_proxies, peer, request.headers()));
+    let is_allowed = address.is_some_and(|address| {
+        let mut networks = limits.metrics_from.iter();
+        networks.any(|network| network.contains(address))
+    });
+    if !is_allowed {
+        let detail = "the metrics are for the addresses of --metrics-from alone";
+        return Err(ApiProblem::new(Kind::NotFound, detail));
+    }
+    count_metrics(&gateway, auth::address_of(&gateway, &request))?;
+    let render = || gateway.metrics.render();
+    let text = gateway.rendered_metrics.text(Instant::now(), render).await;
+    let mut response = text.into_response();
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, format);
-    response
+    Ok(response)
 }
 
 /// The answer to a method that a path does not support.
@@ -234,7 +285,26 @@ fn is_safe_id(id: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[tokio::test]
+    async fn metrics_are_rendered_once_a_second_for_any_number_of_requests() {
+        let (metrics, renderings) = (RenderedMetrics::default(), AtomicUsize::new(0));
+        let render = || renderings.fetch_add(1, Ordering::Relaxed).to_string();
+        let begin = Instant::now();
+        for (now, expected) in [
+            (begin, "0"),
+            (begin + RENDERED_FOR / 2, "0"),
+            (begin + RENDERED_FOR, "1"),
+        ] {
+            let asked = (0..32).map(|_| metrics.text(now, render));
+            for text in futures::future::join_all(asked).await {
+                assert_eq!(text, expected);
+            }
+        }
+    }
 
     #[test]
     fn only_safe_request_ids_are_accepted() {

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use axum::{Json, extract::State, http::StatusCode};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
+use telemetry::security;
 
 use super::{SharedGateway, account_mails};
 
-/// The interval at which old entries of limits and metrics are dropped, and changed passwords are recorded
-/// that a crash has left.
+/// The interval at which old entries of limits and metrics are dropped, changed passwords are recorded that
+/// a crash has left, and the security log gets the numbers of what it has left out.
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// `GET /healthz`: the process answers.
@@ -64,5 +65,6 @@ pub(super) async fn upkeep(gateway: SharedGateway) {
         gateway.metrics.run_upkeep();
         gateway.rate.forget_idle();
         gateway.opening.forget_idle();
+        security::write_suppressed();
     }
 }

@@ -8,7 +8,7 @@
 //! request decides. Otherwise it follows from the host that the request names.
 
 use axum::http::{
-    HeaderMap, Uri,
+    HeaderMap, Uri, Version,
     header::{HOST, ORIGIN},
 };
 use url::Url;
@@ -65,6 +65,25 @@ fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     // HTTP/2 has no Host header.
     host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
+}
+
+/// Whether a request names one host, and no other beside it. HTTP/1.1 names it in exactly one header (RFC
+/// 9112, section 3.2): of two, a proxy in front may have read the other one. HTTP/2 names it in the URI,
+/// and HTTP/1.0 need not name any; from no host it follows that no origin is ours.
+pub(super) fn names_one_host(version: Version, headers: &HeaderMap, uri: &Uri) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => is_host(host.as_bytes()),
+        (Some(_), Some(_)) => false,
+        (None, _) if version >= Version::HTTP_2 => uri.authority().is_some(),
+        (None, _) => version <= Version::HTTP_10,
+    }
+}
+
+/// Whether a header has the characters of a host with a port, and nothing else (RFC 3986, section 3.2).
+fn is_host(header: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%:[]!$&'()*+,;=".contains(byte);
+    !header.is_empty() && header.iter().all(allowed)
 }
 
 /// Where a request comes from.
@@ -133,6 +152,39 @@ mod tests {
 
     fn public(url: &str) -> PublicAddress {
         PublicAddress::new(Some(&url.parse().unwrap()), false)
+    }
+
+    #[test]
+    fn a_request_names_exactly_one_host() {
+        let names = |version, pairs: &[(&'static str, &'static str)], uri: &'static str| {
+            // A map of a list would keep the last one alone.
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, value.parse().unwrap());
+            }
+            names_one_host(version, &headers, &Uri::from_static(uri))
+        };
+        let one = [("host", "shop.test:8080")];
+        let two = [("host", "shop.test"), ("host", "shop.test")];
+        for version in [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2] {
+            assert!(names(version, &one, "/"), "{version:?}");
+            assert!(!names(version, &two, "/"), "{version:?}");
+            assert!(!names(version, &two, "http://shop.test/"), "{version:?}");
+        }
+        assert!(!names(Version::HTTP_11, &[], "/"));
+        assert!(!names(Version::HTTP_11, &[], "http://shop.test/"));
+        assert!(names(Version::HTTP_2, &[], "http://shop.test/") && !names(Version::HTTP_2, &[], "/"));
+        assert!(names(Version::HTTP_10, &[], "/"));
+        assert!(names(Version::HTTP_11, &[("host", "[::1]:3000")], "/"));
+        for host in [
+            "",
+            "shop.test/",
+            "ada@shop.test",
+            "shop.test evil.test",
+            "shop.test?",
+        ] {
+            assert!(!names(Version::HTTP_11, &[("host", host)], "/"), "{host}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::{collections::HashSet, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use domain::parse_error::without_input;
 use query::{DEFAULT_LIMIT, MAX_LIMIT};
 use serde::{
     Deserialize, Deserializer,
@@ -47,7 +48,7 @@ pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiProblem> {
     }
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
         let name = error.path().to_string();
-        ApiProblem::field(field(&name), error.into_inner().to_string())
+        ApiProblem::field(field(&name), without_input(error.inner()))
     })
 }
 

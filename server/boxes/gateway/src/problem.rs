@@ -253,7 +253,7 @@ impl ApiProblem {
 
     /// The problem itself, as frames of a socket and pages carry it.
     pub(super) fn into_problem(self) -> Problem {
-        *self.problem
+        self.problem.bounded()
     }
 }
 
@@ -261,7 +261,7 @@ impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // A problem is texts and numbers: it always has a JSON form.
-        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        let body = serde_json::to_vec(&self.problem.bounded()).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

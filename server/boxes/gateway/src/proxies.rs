@@ -102,6 +102,18 @@ pub(super) fn client_address(trusted: &[Network], peer: IpAddr, headers: &Header
     }
 }
 
+/// The address of the client of a request, where it is known for certain: `None` behind a proxy that is not
+/// trusted, which says that it passes a request on.
+pub(super) fn certain_address(trusted: &[Network], peer: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    let is_passed_on = [X_FORWARDED_FOR, FORWARDED]
+        .iter()
+        .any(|header| headers.contains_key(header));
+    if is_passed_on && !is_trusted(trusted, peer) {
+        return None;
+    }
+    Some(client_address(trusted, peer, headers))
+}
+
 /// Whether a trusted proxy says that its client speaks HTTPS.
 pub(super) fn says_https(trusted: &[Network], peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
     peer.is_some_and(|peer| is_trusted(trusted, peer))

@@ -66,12 +66,11 @@ pub(super) fn note_query<A, E>(workspace: WorkspaceId, view: &str, answered: &Re
     }
     let lane = view::find(view).map(view::AnyView::name);
     let request = Span::current();
-    let answer = match answered {
-        Ok(_) => hop_span!(Level::DEBUG, "API Gateway"),
-        Err(_) => {
-            request.outcome(HopOutcome::Refused);
-            Span::none()
-        }
+    let answer = if answered.is_ok() {
+        hop_span!(Level::DEBUG, "API Gateway")
+    } else {
+        request.outcome(HopOutcome::Refused);
+        Span::none()
     };
     if let Some(lane) = lane {
         request.lane(lane);

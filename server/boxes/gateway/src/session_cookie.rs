@@ -152,6 +152,10 @@ pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut Head
     }
     match begin(gateway, bearer.workspace, &bearer.actor) {
         Ok(cookie) => {
+            let guest = bearer.actor.id;
+            gateway
+                .workspaces
+                .guest_stays(bearer.workspace, guest, TTL_SECONDS);
             headers.append(SET_COOKIE, cookie);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }

@@ -23,6 +23,16 @@ pub struct Limits {
         value_name = "NETWORKS"
     )]
     pub trusted_proxies: Vec<Network>,
+    /// From where /metrics may be asked: addresses and ranges, separated by commas; `0.0.0.0/0,::/0` is
+    /// everywhere. What a proxy passes on counts only if the proxy is trusted
+    #[arg(
+        long,
+        env = "FOLDLINE_METRICS_FROM",
+        value_delimiter = ',',
+        default_values = ["127.0.0.0/8", "::1"],
+        value_name = "NETWORKS"
+    )]
+    pub metrics_from: Vec<Network>,
     /// Requests a minute of one person, or of one address without a session; 0 is no limit
     #[arg(
         long,
@@ -31,8 +41,8 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub requests_per_minute: u32,
-    /// Wrong passwords of one account from one address in a minute, after which each further one doubles the
-    /// wait for the next; 0 is no limit
+    /// Wrong passwords of the accounts of one email from one address in a minute, after which each further
+    /// one doubles the wait for the next; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SIGN_INS_PER_MINUTE",
@@ -98,7 +108,7 @@ impl Limits {
         NonZeroU32::new(self.requests_per_minute)
     }
 
-    /// Wrong passwords of one account from one address in a minute; `None` is no limit.
+    /// Wrong passwords of the accounts of one email from one address in a minute; `None` is no limit.
     pub fn sign_ins(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sign_ins_per_minute)
     }

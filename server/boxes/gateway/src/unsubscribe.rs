@@ -30,6 +30,7 @@ use command::{CommandFailure, Intent};
 use identity::PersonId;
 
 use mail::UnsubscribePage;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 const PATH: &str = "/unsubscribe";
 const ISSUER: &str = "foldline";
@@ -160,6 +161,9 @@ async fn unsubscribe(
     let claims = gateway.links.read(&token);
     let (language, texts) = texts(&gateway, &headers, claims.as_ref()).await;
     let Some(claims) = claims else {
+        SecurityRecord::new(SecurityEvent::UnsubscribeRefused)
+            .because("invalid_link")
+            .write();
         return unknown_link(language, texts);
     };
     let (status, title, text) = match stop_mails(&gateway, &claims).await {
@@ -196,8 +200,12 @@ async fn texts(
     mail::unsubscribe_page(language::of(headers, account.map(|account| account.language)))
 }
 
-/// Sends the command on behalf of the person of the link.
+/// Sends the command on behalf of the person of the link, unless they have unsubscribed before: the link
+/// never expires, and each command would leave an answer.
 async fn stop_mails(gateway: &SharedGateway, claims: &Claims) -> Result<(), CommandFailure> {
+    if gateway.commands.has_stopped_mails(claims.ws, claims.sub).await? {
+        return Ok(());
+    }
     let actor = Actor {
         id: claims.sub,
         role: Role::Customer,

@@ -23,6 +23,10 @@ pub struct ChainCheck {
     broken: bool,
     /// The head that the partition had before it was read.
     head: Option<ChainHead>,
+    /// The events that cannot be read and whose streams are not known. The versions of these lack them.
+    unread: u64,
+    /// Whether the last event could be read, so that its hash is known.
+    is_hash_known: bool,
 }
 
 impl ChainCheck {
@@ -37,6 +41,8 @@ impl ChainCheck {
             findings: Vec::new(),
             broken: false,
             head: None,
+            unread: 0,
+            is_hash_known: true,
         }
     }
 
@@ -82,9 +88,9 @@ impl ChainCheck {
     /// Checks the next event of the partition.
     pub fn check(&mut self, event: &StoredEvent) {
         self.events += 1;
-        let version = self.versions.get(&event.stream).copied().unwrap_or(0);
+        let version = self.version_before(event);
         if !self.broken
-            && let Some(finding) = self.link.fault(event, (self.partition, self.shards), version)
+            && let Some(finding) = self.fault(event, version)
         {
             let Self { partition, .. } = self;
             let StoredEvent {
@@ -101,6 +107,7 @@ impl ChainCheck {
             self.broken = true;
         }
         self.link.advance(event);
+        self.is_hash_known = true;
         if let Some(head) = &self.head
             && *head != self.link
             && head.position == self.link.position
@@ -111,6 +118,37 @@ impl ChainCheck {
             ));
         }
         self.versions.insert(event.stream.clone(), event.version);
+    }
+
+    /// Passes an event that cannot be read. Those behind it are checked, except for what depends on it.
+    pub fn pass(&mut self, position: u64, reason: &StoreError) {
+        self.events += 1;
+        self.unread += 1;
+        self.is_hash_known = false;
+        self.link.position = position;
+        self.findings.push(format!(
+            "partition {}, position {position}: the event cannot be read: {reason}",
+            self.partition
+        ));
+    }
+
+    /// The version of an event's stream before it. Events that cannot be read may have been of this stream.
+    fn version_before(&mut self, event: &StoredEvent) -> u64 {
+        let known = self.versions.get(&event.stream).copied().unwrap_or(0);
+        let missing = event.version.saturating_sub(known.saturating_add(1));
+        if missing > self.unread {
+            return known;
+        }
+        self.unread -= missing;
+        known + missing
+    }
+
+    fn fault(&self, event: &StoredEvent, version: u64) -> Option<String> {
+        if self.is_hash_known {
+            return self.link.fault(event, (self.partition, self.shards), version);
+        }
+        let expected = self.link.position.saturating_add(1);
+        (event.position != expected).then(|| format!("position {expected} was expected"))
     }
 
     /// How many streams' versions are in memory.
@@ -125,8 +163,11 @@ impl ChainCheck {
     }
 
     /// The streams of these events whose versions are not in memory, each once.
-    pub(super) fn unknown_streams<'a>(&self, events: &'a [StoredEvent]) -> HashSet<&'a StreamName> {
-        let streams = events.iter().map(|event| &event.stream);
+    pub(super) fn unknown_streams<'a>(
+        &self,
+        events: impl Iterator<Item = &'a StoredEvent>,
+    ) -> HashSet<&'a StreamName> {
+        let streams = events.map(|event| &event.stream);
         streams
             .filter(|stream| !self.versions.contains_key(*stream))
             .collect()

@@ -13,12 +13,14 @@
 //! |---|---|
 //! | `key` | the key that signs, in a file of its own, and its verifier |
 //! | `note` | the text of a checkpoint with its signatures, written and parsed |
-//! | `keeper` | signs at intervals, and keeps what was signed in files that only grow |
+//! | `keeper` | signs at intervals, keeps what was signed, and compares it with the log |
+//! | `kept_files` | the files, which only grow, and have one history each |
 //! | `comparison` | whether a log still contains what was signed |
 //! | [`terminal`] | `foldline checkpoint`, and what `foldline verify --checkpoint` says |
 
 mod comparison;
 mod keeper;
+mod kept_files;
 mod key;
 mod note;
 pub mod terminal;

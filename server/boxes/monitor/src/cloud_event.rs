@@ -24,7 +24,9 @@ const MAX_JOIN_CODE: usize = 40;
 const SPEC: &str = "1.0";
 const JSON: &str = "application/json";
 /// The types of our own lines. The number is the version of the format; an import refuses an unknown one.
-const WORKSPACE: &str = "foldline.workspace.v1";
+const WORKSPACE: &str = "foldline.workspace.v2";
+/// As earlier versions wrote it: without the number of workspaces of the file.
+const WORKSPACE_WITHOUT_PART: &str = "foldline.workspace.v1";
 const COMMAND: &str = "foldline.command.v2";
 /// As earlier versions wrote it: with a digest of the command's body, which is not kept.
 const COMMAND_WITH_DIGEST: &str = "foldline.command.v1";
@@ -54,6 +56,23 @@ pub struct WorkspaceHeader {
     pub workspace: Workspace,
     /// The heads of its partitions, in order.
     pub heads: Vec<ChainHead>,
+    /// Which of the export's workspaces it is; `None` in a file of an earlier version.
+    pub part: Option<ExportPart>,
+}
+
+/// Which of an export's workspaces one is: without it a file that was cut between two looks whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportPart {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The number of workspaces of the export.
+    pub of: u64,
+}
+
+impl ExportPart {
+    /// The part of an export of one workspace.
+    pub const WHOLE: Self = Self { number: 1, of: 1 };
 }
 
 /// The trailer of a workspace, by which a reader verifies that it has read all of it.
@@ -113,6 +132,9 @@ struct CloudEvent {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WorkspaceData {
+    /// Absent in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<ExportPart>,
     name: String,
     template: Template,
     shards: u32,
@@ -164,7 +186,7 @@ impl Line {
             .ok_or_else(|| format!("its source is not {SOURCE}<id>"))?;
         let event_type = event.event_type.clone();
         match event_type.as_str() {
-            WORKSPACE => header(workspace, &event),
+            WORKSPACE | WORKSPACE_WITHOUT_PART => header(workspace, &event),
             COMMAND | COMMAND_WITH_DIGEST => command(&event).map(|command| Self::Command(workspace, command)),
             END => data(&event).map(|trailer| Self::End(workspace, trailer)),
             unknown if unknown.starts_with("foldline.") => {
@@ -176,7 +198,11 @@ impl Line {
 
     fn cloud_event(&self) -> serde_json::Result<CloudEvent> {
         Ok(match self {
-            Self::Workspace(WorkspaceHeader { workspace, heads }) => {
+            Self::Workspace(WorkspaceHeader {
+                workspace,
+                heads,
+                part,
+            }) => {
                 let heads: Vec<_> = heads
                     .iter()
                     .map(|head| HeadData {
@@ -186,6 +212,7 @@ impl Line {
                     .collect();
                 let token: ConsistencyToken = (0..).zip(heads.iter().map(|head| head.position)).collect();
                 let data = WorkspaceData {
+                    part: *part,
                     name: workspace.name.clone(),
                     template: workspace.template,
                     shards: workspace.shards,
@@ -193,7 +220,11 @@ impl Line {
                     created_at: workspace.created_at,
                     heads,
                 };
-                plain(workspace.id, format!("workspace@{token}"), WORKSPACE, &data)?
+                let event_type = match part {
+                    Some(_) => WORKSPACE,
+                    None => WORKSPACE_WITHOUT_PART,
+                };
+                plain(workspace.id, format!("workspace@{token}"), event_type, &data)?
             }
             Self::Command(workspace, command) => {
                 let data = CommandData {
@@ -279,6 +310,7 @@ fn data<'a, T: Deserialize<'a>>(event: &'a CloudEvent) -> Result<T, String> {
 
 fn header(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
     let WorkspaceData {
+        part,
         name,
         template,
         shards,
@@ -286,6 +318,12 @@ fn header(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
         created_at,
         heads,
     } = data(event)?;
+    if part.is_some() != (event.event_type == WORKSPACE) {
+        return Err(format!("the part is in {WORKSPACE}, and in no other line"));
+    }
+    if part.is_some_and(|part| !(1..=part.of).contains(&part.number)) {
+        return Err("its part is none of its parts".to_owned());
+    }
     if !(1..=MAX_SHARDS).contains(&shards) {
         return Err(format!("a workspace has 1 to {MAX_SHARDS} shards, not {shards}"));
     }
@@ -313,6 +351,7 @@ fn header(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
             .into_iter()
             .map(|HeadData { position, hash }| ChainHead { position, hash })
             .collect(),
+        part,
     }))
 }
 

@@ -1,9 +1,10 @@
 //! `foldline export` and `GET /api/v1/export`: a workspace as it is at one moment, as CloudEvents in NDJSON.
 //!
 //! It is produced piece by piece, so it needs the memory of one page for a log of any length and waits for a
-//! slow reader. First comes the header, with the heads of the partitions; then the events up to those heads,
-//! partition by partition; then the answered commands, so that a repeated command is recognised after an
-//! import; and last a trailer, without which the file is incomplete.
+//! slow reader. First comes the header, with the heads of the partitions and, because a file may have several
+//! workspaces, which of them it is; then the events up to those heads, partition by partition; then the
+//! answered commands, so that a repeated command is recognised after an import; and last a trailer, without
+//! which the file is incomplete.
 
 use std::{io::Write, sync::Arc};
 
@@ -13,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    cloud_event::{Line, WorkspaceHeader, WorkspaceTrailer},
+    cloud_event::{ExportPart, Line, WorkspaceHeader, WorkspaceTrailer},
     remote::{failed, request},
     tail::Remote,
     terminal::MonitorError,
@@ -46,8 +47,12 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins an export of the workspace's current content.
-    pub async fn begin(store: Arc<dyn EventStore>, workspace: Workspace) -> Result<Self, StoreError> {
+    /// Begins an export of the workspace's current content, as a part of an export of one or several.
+    pub async fn begin(
+        store: Arc<dyn EventStore>,
+        workspace: Workspace,
+        part: ExportPart,
+    ) -> Result<Self, StoreError> {
         let head = store.head(workspace.id).await?;
         let mut heads = Vec::with_capacity(workspace.shards as usize);
         for partition in 0..workspace.shards {
@@ -55,7 +60,11 @@ impl Export {
         }
         Ok(Self {
             store,
-            header: WorkspaceHeader { workspace, heads },
+            header: WorkspaceHeader {
+                workspace,
+                heads,
+                part: Some(part),
+            },
             head,
             next: Next::Header,
             events: 0,
@@ -189,6 +198,13 @@ pub(super) async fn chain_head(
     })
 }
 
+/// Reads a workspace as an export does, and writes nothing: an error means that it cannot be exported.
+pub async fn check_export(store: &Arc<dyn EventStore>, workspace: Workspace) -> Result<(), StoreError> {
+    let mut export = Export::begin(Arc::clone(store), workspace, ExportPart::WHOLE).await?;
+    while export.next().await?.is_some() {}
+    Ok(())
+}
+
 /// Exports workspaces of a store, one after the other.
 pub async fn export_store(
     store: &Arc<dyn EventStore>,
@@ -196,9 +212,17 @@ pub async fn export_store(
     out: &mut (dyn Write + Send),
 ) -> Result<Vec<(Workspace, u64, u64)>, MonitorError> {
     let mut exported = Vec::new();
-    for workspace in workspaces {
-        let mut export = Export::begin(Arc::clone(store), workspace.clone()).await?;
-        while let Some(lines) = export.next().await? {
+    let of = workspaces.len() as u64;
+    for (number, workspace) in (1..).zip(workspaces) {
+        let part = ExportPart { number, of };
+        let id = workspace.id;
+        let named = |error: StoreError| MonitorError::Workspace {
+            workspace: id,
+            error: Box::new(error.into()),
+        };
+        let begun = Export::begin(Arc::clone(store), workspace.clone(), part).await;
+        let mut export = begun.map_err(named)?;
+        while let Some(lines) = export.next().await.map_err(named)? {
             out.write_all(lines.as_bytes())?;
         }
         let (events, commands) = export.counts();

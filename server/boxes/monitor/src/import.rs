@@ -2,16 +2,17 @@
 //!
 //! A file is read line by line, with one batch in memory. Every line must keep the
 //! [rules](super::import_rules) that commands keep; every event must follow from its predecessor, be
-//! decodable by this program and lead to the head in the header; the trailer must match the lines. After the
-//! last line everything is committed in one transaction, and the views are folded. A workspace that already
-//! exists with the same content is left as it is, so an import can be repeated.
+//! decodable by this program and lead to the head in the header; the trailer must match the lines, and no
+//! workspace of the export may be missing. After the last line everything is committed in one transaction,
+//! and the views are folded. A workspace that already exists with the same content is left as it is, so an
+//! import can be repeated.
 
 use domain::{control_character, event::StoredEvent, id::WorkspaceId};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::{
-    cloud_event::{Line, WorkspaceHeader, WorkspaceTrailer},
+    cloud_event::{ExportPart, Line, WorkspaceHeader, WorkspaceTrailer},
     export::chain_head,
     import_rules::ImportRules,
 };
@@ -71,6 +72,8 @@ pub struct ImportedWorkspace {
     pub already_existed: bool,
     /// Its join code belonged to another workspace here, so it has a new one.
     pub new_code: bool,
+    /// The file says how many workspaces it has, so none is missing. A file of an earlier version does not.
+    pub is_counted: bool,
     /// The events that its views could not apply, by view; empty if they have applied everything.
     pub parked: Vec<ParkedCount>,
 }
@@ -85,6 +88,7 @@ pub async fn import_lines(
         store,
         import,
         imported: Vec::new(),
+        part: None,
         current: None,
         line: 0,
     };
@@ -107,6 +111,8 @@ struct ImportReader<'a> {
     store: &'a dyn EventStore,
     import: &'a mut Import,
     imported: Vec<ImportedWorkspace>,
+    /// Which part of an export the last workspace was, until the last part.
+    part: Option<ExportPart>,
     current: Option<WorkspaceImport>,
     line: u64,
 }
@@ -175,8 +181,27 @@ impl ImportReader<'_> {
                 Err(self.truncated(format!("the end of workspace {id}")))
             }
             None if self.imported.is_empty() => Err(self.truncated("any workspace")),
-            None => Ok(()),
+            None => match self.part {
+                Some(ExportPart { number, of }) => {
+                    Err(self.truncated(format!("workspace {} of {of}", number + 1)))
+                }
+                None => Ok(()),
+            },
         }
+    }
+
+    /// Checks that a workspace is the next one of its export. Several exports may be in a file, one after the
+    /// other.
+    fn count(&mut self, part: Option<ExportPart>) -> Result<(), ImportError> {
+        let (number, of) = part.map_or((1, None), |part| (part.number, Some(part.of)));
+        let (before, of_before) = self.part.map_or((0, of), |part| (part.number, Some(part.of)));
+        if number != before + 1 || of != of_before {
+            return Err(self.fault(format!(
+                "it is workspace {number} of its export, after {before}: the file is not whole"
+            )));
+        }
+        self.part = part.filter(|part| part.number < part.of);
+        Ok(())
     }
 
     fn truncated(&self, missing: impl Into<String>) -> ImportError {
@@ -221,7 +246,7 @@ impl ImportReader<'_> {
                 current.events.push((self.line, *event));
             }
             Line::Command(_, command) => {
-                if let Some(rules) = &current.rules {
+                if let Some(rules) = &mut current.rules {
                     let valid = rules.command(&command);
                     valid.map_err(|reason| line_fault(self.line, reason))?;
                 }
@@ -243,6 +268,7 @@ impl ImportReader<'_> {
         if self.is_in_file(id) {
             return Err(self.fault(format!("workspace {id} is twice in this file")));
         }
+        self.count(header.part)?;
         let mut current = if let Some(existing) = self.store.workspace(id).await? {
             if !self.is_the_same(&existing, &header).await? {
                 return Err(self.fault(format!("workspace {id} is there already, with other content")));
@@ -349,9 +375,13 @@ impl ImportReader<'_> {
             if !self.import.chain_heads().eq(&header.heads) {
                 return Err(self.fault("the events do not lead to the heads that the first line names"));
             }
+            if let Some(id) = self.import.repeated_event_id().await? {
+                return Err(self.fault(format!("several events of the workspace have the id {id}")));
+            }
             self.import.end()?;
         }
         self.imported.push(ImportedWorkspace {
+            is_counted: header.part.is_some(),
             workspace: header.workspace,
             events: events_total,
             commands: commands_total,

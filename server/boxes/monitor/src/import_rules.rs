@@ -14,7 +14,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::cloud_event::WorkspaceHeader;
-use event_store::{AnsweredCommand, MAX_WORKSPACE_NAME, is_join_code};
+use event_store::{AnsweredCommand, MAX_WORKSPACE_NAME, StoreError, is_join_code};
 
 /// The earliest time of a workspace: the beginning of 2020, before the first version of this program.
 const EARLIEST: Timestamp = Timestamp::from_micros(1_577_836_800_000_000);
@@ -35,6 +35,8 @@ pub(super) struct ImportRules {
     heads: Vec<u64>,
     /// The time of the last event, by partition: within a partition time does not go back.
     last: HashMap<u32, Timestamp>,
+    /// The id of the last command: they come in order, so each is there once.
+    last_command: Option<Uuid>,
 }
 
 impl ImportRules {
@@ -74,13 +76,16 @@ impl ImportRules {
             latest,
             heads: header.heads.iter().map(|head| head.position).collect(),
             last: HashMap::new(),
+            last_command: None,
         })
     }
 
     /// Why an event cannot be imported.
     pub(super) fn event(&mut self, event: &StoredEvent) -> Result<(), String> {
         let typed = event.decode().map_err(|error| error.to_string())?;
-        validation::validate(&typed).map_err(|rejection| words(&rejection))?;
+        validation::validate(&typed)
+            .and_then(|()| validation::validate_payload(event))
+            .map_err(|rejection| words(&rejection))?;
         // Events after the head in the header were not in the workspace.
         let head = self.heads.get(event.partition as usize);
         if head.is_some_and(|head| event.position > *head) {
@@ -102,23 +107,42 @@ impl ImportRules {
     }
 
     /// Why the answer to a command cannot be imported.
-    pub(super) fn command(&self, command: &AnsweredCommand) -> Result<(), String> {
+    pub(super) fn command(&mut self, command: &AnsweredCommand) -> Result<(), String> {
         let mut violations = Violations::default();
-        require_id(&mut violations, command.command_id, "id");
+        let id = command.command_id;
+        require_id(&mut violations, id, "id");
+        violations.require(
+            self.last_command.is_none_or(|last| last < id),
+            "id",
+            "is after that of the command before it: each command is there once",
+        );
         require_id(&mut violations, command.correlation_id, "correlationid");
-        let token = command.token().map_err(|error| error.to_string())?;
+        let unreadable = |error: StoreError| format!("data.answer: {error}");
+        violations.require(
+            command.is_as_written().map_err(unreadable)?,
+            "data.answer",
+            "has what this program writes, and nothing else",
+        );
+        let token = command.token().map_err(unreadable)?;
         let is_there = |(partition, position): (u32, u64)| {
             let head = usize::try_from(partition)
                 .ok()
                 .and_then(|index| self.heads.get(index));
             head.is_some_and(|head| position <= *head)
         };
+        let streams = command.streams().map_err(unreadable)?;
+        let are_there = streams.iter().all(|stream| {
+            let last = stream.first.saturating_add(stream.count).saturating_sub(1);
+            is_there((stream.partition, last)) && stream.version >= stream.count
+        });
         violations.require(
-            token.iter().all(is_there),
+            token.iter().all(is_there) && are_there,
             "data.answer",
             "is about events of this workspace",
         );
-        violations.finish().map_err(|rejection| words(&rejection))
+        violations.finish().map_err(|rejection| words(&rejection))?;
+        self.last_command = Some(id);
+        Ok(())
     }
 }
 

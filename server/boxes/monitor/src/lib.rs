@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`terminal`], [`tail`] | `foldline streams` and `tail`: the log as it is |
 //! | [`chain`], [`verify`] | `foldline verify`: proof that the log is complete and the views follow from it |
-//! | [`checkpoint`] | `foldline checkpoint`: signed checkpoints of the log, kept outside of the database |
+//! | [`checkpoint`] | `foldline checkpoint`: signed checkpoints of the log, kept outside of it |
 //! | [`replay`] | `foldline replay`: state and documents after each event |
 //! | [`rebuild`] | `foldline rebuild`: a view folded again |
 //! | [`dead_letters`] | `foldline dead-letters`: the events that could not be applied |

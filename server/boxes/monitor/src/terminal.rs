@@ -7,6 +7,7 @@ use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
     visible_text::one_line,
+    wire::VerifyReport,
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
     verify::{VerifyError, verify},
 };
 use documents::{DocumentStore, DocumentStoreError};
-use event_store::{Direction, EventStore, StoreError, Workspace};
+use event_store::{AuditedWorkspace, Direction, EventStore, StoreError, Workspace};
 use projection::{dead_letters::DeadLetterError, rebuild::RebuildError};
 
 /// Rows that are read at a time.
@@ -47,6 +48,23 @@ pub enum MonitorError {
     /// The log does not contain checkpoints that were signed, which has been written.
     #[error("the log does not contain {0} of the histories that were signed")]
     HistoryDiffers(usize),
+    /// A file of checkpoints says nothing about the log.
+    #[error("{0}")]
+    BadCheckpoints(String),
+    /// Some workspaces could not be verified, which has been written.
+    #[error("{0} workspaces could not be verified")]
+    NotVerified(usize),
+    /// Some workspaces could not be exported, and are left out.
+    #[error("{0} workspaces cannot be exported, and are left out")]
+    NotExported(usize),
+    /// The cause is in one workspace.
+    #[error("workspace {workspace}: {error}")]
+    Workspace {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The cause.
+        error: Box<MonitorError>,
+    },
     /// Checkpoints could not be signed or compared.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -155,46 +173,83 @@ pub async fn stream(
     }
 }
 
-/// Verifies one workspace, or all.
+/// The most workspaces that a database fails for before it counts as gone.
+const MOST_UNAVAILABLE: usize = 3;
+
+/// Verifies one workspace, or all. One that cannot be verified is named, and the others are verified.
 pub async fn verify_all(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
     workspace: Option<WorkspaceId>,
     out: &mut dyn Write,
 ) -> Result<(), MonitorError> {
-    let mut findings = 0;
+    let (mut findings, mut failed, mut unavailable) = (0, 0, 0);
     let mut after = None;
     loop {
-        let page = match workspace {
-            Some(id) if after.is_none() => vec![find(store, id).await?],
+        let page: Vec<AuditedWorkspace> = match workspace {
+            Some(id) if after.is_none() => match find(store, id).await {
+                Err(MonitorError::Store(error @ StoreError::Corrupt(_))) => vec![(id, Err(error))],
+                found => vec![(id, Ok(found?))],
+            },
             Some(_) => Vec::new(),
-            None => store.workspaces(after, PAGE).await?,
+            None => store.audit_workspaces(after, PAGE).await?,
         };
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for workspace in &page {
-            let report = verify(store, read_model, workspace).await?;
-            let verdict = if report.findings.is_empty() {
-                "ok"
-            } else {
-                "NOT WELL"
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        for (id, read) in page {
+            let verified = match read {
+                Ok(workspace) => verify(store, read_model, &workspace).await,
+                Err(error) => {
+                    writeln!(out, "{id}  NOT WELL  it cannot be read")?;
+                    writeln!(out, "    {error}")?;
+                    findings += 1;
+                    continue;
+                }
             };
-            writeln!(
-                out,
-                "{}  {verdict}  {} events, {} documents",
-                workspace.id, report.events, report.documents
-            )?;
-            for finding in &report.findings {
-                writeln!(out, "    {finding}")?;
+            match verified {
+                Ok(report) => {
+                    write_report(id, &report, out)?;
+                    findings += report.findings.len();
+                    unavailable = 0;
+                }
+                Err(error) => {
+                    writeln!(out, "{id}  NOT VERIFIED  {error}")?;
+                    failed += 1;
+                    unavailable += usize::from(error.is_unavailable());
+                    if unavailable >= MOST_UNAVAILABLE {
+                        return Err(MonitorError::Workspace {
+                            workspace: id,
+                            error: Box::new(error.into()),
+                        });
+                    }
+                }
             }
-            findings += report.findings.len();
         }
     }
-    if findings == 0 {
-        Ok(())
-    } else {
+    if failed > 0 {
+        Err(MonitorError::NotVerified(failed))
+    } else if findings > 0 {
         Err(MonitorError::FindingsReported(findings))
+    } else {
+        Ok(())
     }
+}
+
+fn write_report(id: WorkspaceId, report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = if report.findings.is_empty() {
+        "ok"
+    } else {
+        "NOT WELL"
+    };
+    writeln!(
+        out,
+        "{id}  {verdict}  {} events, {} documents",
+        report.events, report.documents
+    )?;
+    for finding in &report.findings {
+        writeln!(out, "    {finding}")?;
+    }
+    Ok(())
 }
 
 /// Writes one event.

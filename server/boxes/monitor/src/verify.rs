@@ -103,6 +103,26 @@ pub enum VerifyError {
     Interrupted,
 }
 
+impl VerifyError {
+    /// Whether something that is stored cannot be read, as opposed to a database that does not answer.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Corrupt(_))
+                | Self::ReadModel(DocumentStoreError::Corrupt(_))
+                | Self::Document(_)
+        )
+    }
+
+    /// Whether a database does not answer, so that the next workspace cannot be verified either.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Unavailable(_)) | Self::ReadModel(DocumentStoreError::Unavailable(_))
+        )
+    }
+}
+
 /// Verifies a workspace in files or a database, even if a server uses them. A view that is behind the log and
 /// does not move meanwhile is a finding.
 pub async fn verify(
@@ -192,7 +212,11 @@ async fn stalled_partitions(
         for view in view::all() {
             if behind.iter().any(|(of, ..)| *of == view.name()) {
                 // No document has this key; the answer contains the view's token.
-                let as_of = read_model.document(workspace.id, view.name(), "").await?.as_of;
+                let as_of = match read_model.document(workspace.id, view.name(), "").await {
+                    // Damage since it was copied: the next verification finds it.
+                    Err(DocumentStoreError::Corrupt(_)) => continue,
+                    read => read?.as_of,
+                };
                 behind.retain(|(of, partition, position)| {
                     *of != view.name() || as_of.position(*partition) == *position
                 });
@@ -207,6 +231,7 @@ async fn stalled_partitions(
 }
 
 /// Checks the log and compares each view as of the token at which it was read. Returns those tokens too.
+/// Damage is a finding, and hides nothing else as far as possible.
 async fn compare_views(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
@@ -221,42 +246,79 @@ async fn compare_views(
         views.push(copied.await?);
     }
     let views: Arc<[StoredView]> = views.into();
-    let mut folds: Vec<_> = views.iter().map(|stored| ViewFold::new(stored.view)).collect();
     let mut findings = Findings::default();
     let mut runs = CommandRuns::open().await?;
-    let (mut events, mut read_to) = (0, ConsistencyToken::default());
+    let mut read = ReadLog::default();
+    let folded = fold_log(
+        store,
+        (workspace, limits),
+        &views,
+        (&mut scratch, &mut runs, &mut findings, &mut read),
+    )
+    .await;
+    let is_whole = folded.is_ok();
+    findings.note_damage("the log", folded)?;
+    let compared = compare_streams(store, workspace, limits.page, &mut findings).await;
+    findings.note_damage("the list of streams", compared)?;
+    let (mut documents, mut moments) = (0, Vec::with_capacity(views.len()));
+    if is_whole {
+        let compared = runs
+            .compare(store, workspace.id, (&read.to, limits.page), &mut findings)
+            .await;
+        findings.note_damage("the list of answered commands", compared)?;
+    }
+    let compared = compare_snapshots(store, workspace.id, limits.page, &mut findings).await;
+    findings.note_damage("the list of snapshots", compared)?;
+    for stored in views.iter() {
+        documents += stored.documents;
+        if is_whole {
+            stored.compare_checkpoints(&read.to, &mut findings);
+            findings.compare(stored, &mut scratch).await?;
+        }
+        if stored.damage.is_none() {
+            moments.push((stored.view.name(), stored.as_of.clone()));
+        }
+    }
+    scratch.close().await?;
+    let report = VerifyReport {
+        events: read.events,
+        documents,
+        findings: findings.into_vec(),
+        differences: Vec::new(),
+    };
+    Ok((report, moments))
+}
+
+/// How much of a log was read.
+#[derive(Debug, Default)]
+struct ReadLog {
+    events: u64,
+    to: ConsistencyToken,
+}
+
+/// Checks the log and folds all of it.
+async fn fold_log(
+    store: &dyn EventStore,
+    (workspace, limits): (&Workspace, Limits),
+    views: &Arc<[StoredView]>,
+    (scratch, runs, findings, read): (&mut Scratch, &mut CommandRuns, &mut Findings, &mut ReadLog),
+) -> Result<(), VerifyError> {
+    let mut folds: Vec<_> = views.iter().map(|stored| ViewFold::new(stored.view)).collect();
     for partition in 0..workspace.shards {
         let (folded, checked, last) = check_and_fold(
             store,
             (workspace, partition),
-            &views,
+            views,
             folds,
             limits,
-            (&mut scratch, &mut runs, &mut findings),
+            (&mut *scratch, &mut *runs, &mut *findings),
         )
         .await?;
         folds = folded;
-        events += checked;
-        read_to.advance(partition, last);
+        read.events += checked;
+        read.to.advance(partition, last);
     }
-    finish(folds, &mut scratch).await?;
-    compare_streams(store, workspace, limits.page, &mut findings).await?;
-    runs.compare(store, workspace.id, (&read_to, limits.page), &mut findings)
-        .await?;
-    compare_snapshots(store, workspace.id, limits.page, &mut findings).await?;
-    let (mut documents, mut moments) = (0, Vec::with_capacity(views.len()));
-    for stored in views.iter() {
-        findings.compare(stored, &mut scratch).await?;
-        documents += stored.documents;
-        moments.push((stored.view.name(), stored.as_of.clone()));
-    }
-    scratch.close().await?;
-    let report = VerifyReport {
-        events,
-        documents,
-        findings: findings.into_vec(),
-    };
-    Ok((report, moments))
+    finish(folds, scratch).await
 }
 
 /// Computes on a thread that may block. A panic of a view goes on to the caller.

@@ -4,7 +4,7 @@
 //! behind, this server looks again at growing intervals.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,13 +18,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, followed_commits, lane_group::Lanes};
-use broker::PartitionId;
+use broker::{PartitionId, read_next};
+use event_store::StoreError;
 
 /// How long after an event was stored the first look is taken, if no message has come.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
 /// The longest pause between two looks at a workspace that is behind.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The most events that are read of a workspace to find out why it stops.
+const MOST_READ: usize = 64;
 
 /// How many workspaces are read at the same time.
 const READS: usize = 2;
@@ -129,12 +133,40 @@ impl Following {
         if !is_behind(context, workspace) || owns(context, workspace).await {
             return;
         }
+        if look.pause > FIRST_LOOK {
+            note_unreadable(context, workspace).await;
+        }
         let next = Look {
             at: Instant::now() + look.pause,
             pause: (look.pause * 2).min(LONGEST_PAUSE),
         };
         // A message may have come meanwhile.
         self.due().entry(workspace).or_insert(next);
+    }
+}
+
+/// Notes the partitions that stop before an event that cannot be read: the owner does not say why it stops.
+async fn note_unreadable(context: &Context, workspace: WorkspaceId) {
+    let mut behind: BTreeSet<(u32, u64)> = BTreeSet::new();
+    let head = context.progress.head(workspace);
+    for handler in context.progress.handlers() {
+        if let Some(progress) = context.progress.of(workspace, handler.name()) {
+            let folded = progress.folded();
+            let partitions = head
+                .iter()
+                .map(|(partition, to)| (partition, folded.position(partition), to));
+            behind.extend(
+                partitions
+                    .filter(|(_, at, to)| at < to)
+                    .map(|(partition, at, _)| (partition, at)),
+            );
+        }
+    }
+    for (partition, at) in behind.into_iter().take(MOST_READ) {
+        let partition = PartitionId { workspace, partition };
+        if let Err(StoreError::Corrupt(_)) = read_next(&*context.store, partition, at, 1).await {
+            context.progress.note_unreadable(partition, at + 1);
+        }
     }
 }
 

@@ -18,7 +18,15 @@ use broker::PartitionId;
 #[derive(Debug)]
 struct LaneFailure {
     failures: u32,
+    /// Whether no retry helps, however few there were.
+    is_lasting: bool,
     error: String,
+}
+
+impl LaneFailure {
+    fn has_stopped(&self) -> bool {
+        self.is_lasting || self.failures >= STOPPED_AFTER
+    }
 }
 
 /// Counts the lanes that are catching up and records those that fail.
@@ -49,10 +57,21 @@ impl Health {
         StartupGuard(self)
     }
 
-    /// Records that a lane has failed this often in a row and will be retried.
-    pub(crate) fn failed(&self, view: &'static str, partition: PartitionId, failures: u32, error: String) {
+    /// Records that a lane has failed this often in a row and will be retried. `is_lasting`: no retry helps.
+    pub(crate) fn failed(
+        &self,
+        view: &'static str,
+        partition: PartitionId,
+        (failures, is_lasting): (u32, bool),
+        error: String,
+    ) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.insert((view, partition), LaneFailure { failures, error });
+        let failure = LaneFailure {
+            failures,
+            is_lasting,
+            error,
+        };
+        failing.insert((view, partition), failure);
         report(&failing);
     }
 
@@ -81,7 +100,7 @@ impl Health {
             .map(|((_, partition), lane)| FailingLane {
                 partition: partition.partition,
                 failures: lane.failures,
-                stopped: lane.failures >= STOPPED_AFTER,
+                stopped: lane.has_stopped(),
                 reason: lane.error.clone(),
             })
             .collect()
@@ -99,10 +118,7 @@ impl Health {
 }
 
 fn report(failing: &BTreeMap<(&'static str, PartitionId), LaneFailure>) {
-    let stopped = failing
-        .values()
-        .filter(|lane| lane.failures >= STOPPED_AFTER)
-        .count();
+    let stopped = failing.values().filter(|lane| lane.has_stopped()).count();
     #[expect(
         clippy::cast_precision_loss,
         reason = "a gauge is a float; there are far fewer than 2^53 lanes"

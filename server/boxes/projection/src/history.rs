@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use broker::{Events, PartitionId, PublishedEvent, decode, read_next};
 
 use super::{Context, handler::EventHandler, lane_error::LaneError, lane_hops::note_history};
+use event_store::StoreError;
 
 /// How many historical events are read at a time and applied in one transaction.
 const PAGE: u32 = 1_000;
@@ -17,7 +18,13 @@ pub(super) async fn history(
     after: u64,
 ) -> Result<Events, LaneError> {
     let begun = Instant::now();
-    let read = read_next(&*context.store, partition, after, PAGE).await?;
+    let read = match read_next(&*context.store, partition, after, PAGE).await {
+        Err(StoreError::Corrupt(reason)) => {
+            let position = after + 1;
+            return Err(LaneError::Unreadable { position, reason });
+        }
+        read => read?,
+    };
     let events = decode(&read);
     match events.first() {
         Some(first) if first.position == after + 1 => {

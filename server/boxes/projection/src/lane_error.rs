@@ -1,5 +1,6 @@
 //! The errors of a lane.
 
+use super::progress::unreadable_event;
 use documents::DocumentStoreError;
 use event_store::StoreError;
 
@@ -21,6 +22,14 @@ pub enum LaneError {
     /// A consumer could not perform the events.
     #[error("the consumer failed: {0}")]
     Effect(String),
+    /// An event cannot be read: its partition stops before it.
+    #[error("the event at position {position} cannot be read: {reason}")]
+    Unreadable {
+        /// Its position.
+        position: u64,
+        /// The reason.
+        reason: String,
+    },
     /// An event is missing in the store, though later ones are known.
     #[error("the event at position {0} is not in the event store")]
     Missing(u64),
@@ -29,7 +38,10 @@ pub enum LaneError {
 impl LaneError {
     /// Whether only an operator can mend it, so that nothing is gained by waiting for the lane.
     pub(super) fn is_lasting(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Corrupt(_)) | Self::Missing(_))
+        matches!(
+            self,
+            Self::Store(StoreError::Corrupt(_)) | Self::Unreadable { .. } | Self::Missing(_)
+        )
     }
 
     /// The reason as the interface shows it. It leaves out messages of databases and mail servers, which are
@@ -44,6 +56,7 @@ impl LaneError {
             Self::Documents(DocumentStoreError::Corrupt(_)) => {
                 "the read model holds something unreadable; a rebuild mends it".to_owned()
             }
+            Self::Unreadable { position, .. } => unreadable_event(*position),
             Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
             Self::Store(_) => "the event store is not available".to_owned(),
             Self::Effect(_) => "the consumer failed".to_owned(),

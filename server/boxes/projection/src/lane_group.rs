@@ -251,6 +251,10 @@ impl Supervisor {
     /// Waits before the next attempt. `false`: the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.handler.name(), lane.partition());
+        let unreadable = match &failure {
+            Failure::Error(LaneError::Unreadable { position, .. }) => Some(*position),
+            _ => None,
+        };
         let is_requested = matches!(&failure, Failure::Panic(message) if message == REQUESTED_CRASH);
         let (error, reason) = match failure {
             Failure::Error(error) => {
@@ -272,7 +276,7 @@ impl Supervisor {
         if is_requested {
             // The lab has said so, in one line for all lanes of the view.
             tracing::debug!(projection.view = view, %partition, "a lane has crashed as requested");
-        } else if failures >= STOPPED_AFTER {
+        } else if failures >= STOPPED_AFTER || unreadable.is_some() {
             tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
         } else {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
@@ -281,7 +285,14 @@ impl Supervisor {
                 "the lane failed and will be retried"
             );
         }
-        self.context.health.failed(view, partition, failures, reason);
+        if let Some(position) = unreadable
+            && self.handler.is_rebuildable()
+        {
+            // All handlers meet it; it is counted for the views.
+            self.context.progress.note_unreadable(partition, position);
+        }
+        let counted = (failures, unreadable.is_some());
+        self.context.health.failed(view, partition, counted, reason);
         tokio::select! {
             () = self.cancelled.cancelled() => false,
             () = tokio::time::sleep(pause) => true,

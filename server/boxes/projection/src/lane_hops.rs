@@ -208,7 +208,9 @@ pub(super) fn after_error(event: &PublishedEvent, error: &LaneError) -> Option<H
     match error {
         LaneError::Paused | LaneError::Gone => None,
         LaneError::Documents(error) => after_document_error(event, error),
-        LaneError::Store(_) | LaneError::Effect(_) | LaneError::Missing(_) => Some(HopOutcome::Retried),
+        LaneError::Store(_) | LaneError::Effect(_) | LaneError::Unreadable { .. } | LaneError::Missing(_) => {
+            Some(HopOutcome::Retried)
+        }
     }
 }
 

@@ -43,7 +43,11 @@ use broker::{Broker, ServerMessage, in_process::InProcessBroker};
 use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
 use documents::{DocumentStore, DocumentStoreError, Scope, StoredCheckpoint};
-use domain::{id::WorkspaceId, token::ConsistencyToken, wire::ProjectionStatus};
+use domain::{
+    id::WorkspaceId,
+    token::ConsistencyToken,
+    wire::{FailingLane, ProjectionStatus},
+};
 use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -351,6 +355,20 @@ impl Projections {
             let progress = self.context.progress.of(workspace, view.name())?;
             let count = counts.iter().find(|count| count.view == view.name());
             let as_of = progress.folded();
+            let mut failing = self.context.health.failing(view.name(), workspace);
+            // Another server may run its lanes, or none may run now.
+            for (partition, _) in progress.head().iter() {
+                if let Some(reason) = progress.stop_reason(partition)
+                    && failing.iter().all(|lane| lane.partition != partition)
+                {
+                    failing.push(FailingLane {
+                        partition,
+                        failures: 1,
+                        stopped: true,
+                        reason,
+                    });
+                }
+            }
             Some(ProjectionStatus {
                 view: view.name().to_owned(),
                 generation: progress.generation(),
@@ -358,7 +376,7 @@ impl Projections {
                 as_of,
                 dead_letters: count.map_or(0, |count| count.dead),
                 waiting: count.map_or(0, |count| count.waiting),
-                failing: self.context.health.failing(view.name(), workspace),
+                failing,
                 paused: progress.controls().is_paused(),
                 panics: progress.controls().panics(),
                 rebuild: self.rebuilds.progress(workspace, view.name()),

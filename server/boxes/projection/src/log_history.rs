@@ -9,15 +9,22 @@
 //!
 //! Checkpoints are compared at start, and while the server runs when it may have missed what happened to the
 //! database.
+//!
+//! A checkpoint may also be lost while its documents are there, as after a restore of some of the tables. A
+//! lane would fold its events into them again. Documents, checkpoint and parked events of a lane change in
+//! one transaction, so those without a checkpoint show that it is lost; they are folded anew too.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use documents::{DocumentStoreError, FIRST_GENERATION, Scope, StoredCheckpoint};
+use documents::{DocumentStoreError, FIRST_GENERATION, Moment, Scope, StoredCheckpoint};
 use domain::{id::WorkspaceId, token::ConsistencyToken};
 use event_store::{ChainHead, EventStore, StoreError};
 
 use super::{Context, generation_switch::follow_change, handler::EventHandler, lane_group::Lanes};
-use broker::{PartitionId, ServerMessage};
+use broker::{PartitionId, ServerMessage, read_next};
+
+/// Events that are read at a time.
+const PAGE: u32 = 500;
 
 /// The most hashes that are kept while checkpoints are compared: lanes of one partition mostly have the same.
 const MAX_HASHES: usize = 10_000;
@@ -111,7 +118,11 @@ pub(super) async fn begin_again_at_start(context: &Context) -> Result<(), Docume
     // Before the heads: another server may be folding.
     let checkpoints = context.documents.checkpoints().await?;
     let mut history = LogHistory::read(&*context.store).await.map_err(unavailable)?;
-    for (workspace, view) in foreign(context, checkpoints, &mut history).await? {
+    let known = lanes_of(context, &checkpoints);
+    let mut again = foreign(context, checkpoints, &mut history).await?;
+    let lost = lost_checkpoints(context, &known, &history, Evidence::AnyDocument, &again).await?;
+    again.extend(lost);
+    for (workspace, view) in again {
         if let Some(handler) = context.progress.handler(view) {
             begin_again(context, &**handler, workspace, &mut history).await?;
         }
@@ -144,7 +155,11 @@ pub(super) async fn begin_again_while_running(
             changed.insert(workspace);
         }
     }
-    for (workspace, view) in foreign(context, checkpoints, &mut history).await? {
+    let known_lanes = lanes_of(context, &checkpoints);
+    let mut again = foreign(context, checkpoints, &mut history).await?;
+    let lost = lost_checkpoints(context, &known_lanes, &history, Evidence::NoCheckpoint, &again).await?;
+    again.extend(lost);
+    for (workspace, view) in again {
         let Some(handler) = context.progress.handler(view) else {
             continue;
         };
@@ -201,6 +216,127 @@ async fn foreign(
         }
     }
     Ok(foreign)
+}
+
+/// A lane: its handler and its partition.
+type KnownLane = (&'static str, PartitionId);
+
+/// The lanes that have a checkpoint.
+fn lanes_of(context: &Context, checkpoints: &[StoredCheckpoint]) -> HashSet<KnownLane> {
+    let lane = |checkpoint: &StoredCheckpoint| {
+        let handler = context.progress.handler(&checkpoint.view)?;
+        let partition = PartitionId {
+            workspace: checkpoint.workspace,
+            partition: checkpoint.partition,
+        };
+        Some((handler.name(), partition))
+    };
+    checkpoints.iter().filter_map(lane).collect()
+}
+
+/// What shows that a checkpoint is lost, besides parked events of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// A document that an event of the partition changes. Another partition may have made it, if no event of
+    /// this one was folded yet: that is rare at a start, and then a view is folded anew in vain.
+    AnyDocument,
+    /// Documents of a view of which no lane has a checkpoint.
+    NoCheckpoint,
+}
+
+/// The handlers that have lost a checkpoint of a partition with events.
+async fn lost_checkpoints(
+    context: &Context,
+    known: &HashSet<KnownLane>,
+    history: &LogHistory<'_>,
+    evidence: Evidence,
+    except: &BTreeSet<HandlerOf>,
+) -> Result<BTreeSet<HandlerOf>, DocumentStoreError> {
+    let mut lost = BTreeSet::new();
+    for handler in context.progress.handlers() {
+        let view = handler.name();
+        let mut empty: HashSet<WorkspaceId> = HashSet::new();
+        for (partition, head) in &history.heads {
+            let workspace = partition.workspace;
+            let of = (workspace, view);
+            let is_done = lost.contains(&of) || except.contains(&of) || empty.contains(&workspace);
+            if head.position == 0 || is_done || known.contains(&(view, *partition)) {
+                continue;
+            }
+            let scope = Scope {
+                workspace,
+                view,
+                generation: context.documents.live_generation(workspace, view).await?,
+            };
+            if !context.documents.has_rows(&scope).await? {
+                empty.insert(workspace);
+                continue;
+            }
+            if has_lost_checkpoint(context, &**handler, *partition, head.position, evidence).await? {
+                tracing::error!(
+                    projection.view = view, %partition, head = head.position,
+                    "a checkpoint is lost, and its documents are there; the view is folded anew"
+                );
+                metrics::counter!("foldline_projection_foreign_checkpoints_total", "view" => view)
+                    .increment(1);
+                lost.insert(of);
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Whether a lane has folded events, though it has no checkpoint. All is read in one snapshot: its server may
+/// be folding.
+async fn has_lost_checkpoint(
+    context: &Context,
+    handler: &dyn EventHandler,
+    partition: PartitionId,
+    head: u64,
+    evidence: Evidence,
+) -> Result<bool, DocumentStoreError> {
+    let stored = context.documents.snapshot(partition.workspace, handler.name());
+    let Moment {
+        value: mut snapshot,
+        as_of,
+        ..
+    } = stored.await?;
+    if as_of.position(partition.partition) > 0 {
+        return Ok(false);
+    }
+    let passed = snapshot.passed().await?;
+    if passed.iter().any(|(of, _)| *of == partition.partition) {
+        return Ok(true);
+    }
+    let Some(view) = handler.documents() else {
+        return Ok(false);
+    };
+    if as_of == ConsistencyToken::default() {
+        let documents = snapshot.raw_documents(1).await?;
+        return Ok(!documents.is_empty() || !snapshot.entries(1).await?.is_empty());
+    }
+    if evidence == Evidence::NoCheckpoint {
+        return Ok(false);
+    }
+    let mut after = 0;
+    while after < head {
+        let events = match read_next(&*context.store, partition, after, PAGE).await {
+            // Its lanes stop there too.
+            Err(StoreError::Corrupt(_)) => break,
+            read => read.map_err(unavailable)?,
+        };
+        let Some(last) = events.last() else { break };
+        after = last.position;
+        for event in &events {
+            let Ok(typed) = event.decode() else { continue };
+            for key in view.keys(&typed) {
+                if snapshot.contains(&key).await? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Has a handler begin again. If that is interrupted, its checkpoints are as before, and it is repeated.

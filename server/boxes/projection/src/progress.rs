@@ -3,7 +3,7 @@
 //! polled.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +27,9 @@ use super::{
 };
 use broker::{PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
+
+/// Counts the events that cannot be read.
+const UNREADABLE: &str = "foldline_broker_unreadable_events_total";
 
 /// How far one view of a workspace has folded.
 #[derive(Debug)]
@@ -117,6 +120,8 @@ pub struct WorkspaceProgress {
     /// Counts the changes of `head`; a change is counted before it can be read.
     head_version: AtomicU64,
     views: Box<[ViewProgress]>,
+    /// The positions of events that cannot be read, by partition: the last that was met.
+    unreadable: Mutex<BTreeMap<u32, u64>>,
     /// Wakes the tasks that wait for [`Progress::work_changed`].
     work: Arc<Notify>,
 }
@@ -136,6 +141,7 @@ impl WorkspaceProgress {
             head: Mutex::default(),
             head_version: AtomicU64::new(0),
             views: (0..views).map(|_| view()).collect(),
+            unreadable: Mutex::default(),
             work: Arc::default(),
         }
     }
@@ -259,6 +265,22 @@ impl Progress {
         }
         drop(head);
         self.changed.notify_waiters();
+    }
+
+    /// Notes that the event at a position cannot be read, so that its partition stops before it. Counts it
+    /// the first time.
+    pub fn note_unreadable(&self, partition: PartitionId, position: u64) {
+        if self.has_ended(partition.workspace) {
+            return;
+        }
+        let workspace = self.workspace(partition.workspace);
+        let mut unreadable = workspace
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if unreadable.insert(partition.partition, position) != Some(position) {
+            metrics::counter!(UNREADABLE).increment(1);
+        }
     }
 
     /// Notes that a view has folded a partition up to `position`, after the cache and the followers were
@@ -395,8 +417,9 @@ impl Progress {
         self.changed.notified()
     }
 
-    /// Publishes the lag metrics.
+    /// Publishes the lag metrics, and the counter of unreadable events before the first one.
     pub fn report(&self) {
+        metrics::counter!(UNREADABLE).increment(0);
         for (handler, lag) in self.handlers.iter().zip(&self.lag) {
             #[expect(
                 clippy::cast_precision_loss,
@@ -415,6 +438,10 @@ impl Heads for Progress {
 
     fn head(&self, partition: PartitionId) -> u64 {
         Progress::head(self, partition.workspace).position(partition.partition)
+    }
+
+    fn unreadable(&self, partition: PartitionId, position: u64) {
+        self.note_unreadable(partition, position);
     }
 }
 
@@ -437,6 +464,17 @@ impl HandlerProgress {
         self.workspace.head()
     }
 
+    /// Why a partition stops where the view is in it, if it is because the next event cannot be read.
+    pub fn stop_reason(&self, partition: u32) -> Option<String> {
+        let next = self.folded().position(partition).saturating_add(1);
+        let unreadable = self
+            .workspace
+            .unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (unreadable.get(&partition) == Some(&next)).then(|| unreadable_event(next))
+    }
+
     /// Changes with every change of the head and of how far the view has folded. What is read of them after
     /// the version is at least as new as the version; and a reader that has seen a newer token, or was woken
     /// by it, gets a newer version.
@@ -444,6 +482,11 @@ impl HandlerProgress {
         let head = self.workspace.head_version.load(Ordering::Acquire);
         head.wrapping_add(self.folded_version.load(Ordering::Acquire))
     }
+}
+
+/// The reason for which a partition stops before an event.
+pub(super) fn unreadable_event(position: u64) -> String {
+    format!("the event at position {position} is unreadable in the event store")
 }
 
 impl std::ops::Deref for HandlerProgress {

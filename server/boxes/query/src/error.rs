@@ -138,5 +138,6 @@ impl QueryError {
             },
             detail,
         }
+        .bounded()
     }
 }

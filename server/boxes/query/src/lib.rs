@@ -368,18 +368,24 @@ fn limit_of(requested: Option<u32>) -> u32 {
     requested.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
 }
 
-/// The partitions in which a view is behind `goal`, as in `orders 0:12 of 0:15`, and whether it is paused.
+/// The partitions in which a view is behind `goal`, as in `orders 0:12 of 0:15`, and whether it is paused or
+/// why it has stopped.
 fn lagging(view: &str, progress: &HandlerProgress, goal: &ConsistencyToken) -> Vec<String> {
     let folded = progress.folded();
-    let suffix = if progress.controls().is_paused() {
-        " (paused)"
-    } else {
-        ""
+    let suffix = |partition| {
+        if progress.controls().is_paused() {
+            return " (paused)".to_owned();
+        }
+        let reason = progress.stop_reason(partition);
+        reason.map_or_else(String::new, |reason| format!(" (stopped: {reason})"))
     };
     goal.iter()
         .map(|(partition, position)| (partition, folded.position(partition), position))
         .filter(|(_, at, position)| at < position)
-        .map(|(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}{suffix}"))
+        .map(|(partition, at, position)| {
+            let suffix = suffix(partition);
+            format!("{view} {partition}:{at} of {partition}:{position}{suffix}")
+        })
         .collect()
 }
 

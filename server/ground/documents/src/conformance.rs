@@ -58,6 +58,7 @@ macro_rules! conformance_suite {
             the_contents_of_a_view_are_of_one_snapshot
             a_snapshot_is_read_in_pages_of_any_size
             a_snapshot_does_not_see_later_updates
+            a_document_that_cannot_be_read_hides_no_other
             contents_with_an_entry_of_no_document_are_corrupt
             what_was_folded_is_there_after_a_restart
             a_newer_schema_is_refused_with_a_sentence
@@ -67,6 +68,7 @@ macro_rules! conformance_suite {
             a_checkpoint_keeps_the_hash_of_its_history
             a_view_begins_again_with_an_empty_generation
             lanes_begin_again_with_their_documents_or_without
+            a_generation_whose_checkpoints_are_lost_is_left_over
             what_is_parked_is_held_released_and_counted
             what_is_discarded_holds_back_nothing
             dead_letters_are_paged_in_their_order

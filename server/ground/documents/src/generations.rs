@@ -57,6 +57,9 @@ pub trait Generations: Send + Sync + Debug {
     /// the other generations are leftovers.
     async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
 
+    /// Whether a generation has a document, an entry of a listing or a parked event.
+    async fn has_rows(&self, scope: &Scope) -> Result<bool, DocumentStoreError>;
+
     /// In one transaction: deletes the checkpoints of a generation and its parked events, and its documents
     /// too if `documents` says so. For a process manager or a consumer, which has only its first generation,
     /// and begins again at the first event.

@@ -36,7 +36,7 @@ pub use purging::Purging;
 pub use sharing::{
     FollowedView, Membership, SHARED_PAGE, SharedChanges, SharedCommit, SharedCommits, Sharing,
 };
-pub use snapshot::{ListedDocument, StoredEntry, ViewContents, ViewSnapshot};
+pub use snapshot::{ListedDocument, RawDocument, StoredEntry, ViewContents, ViewSnapshot};
 
 /// The generation of a view that was never rebuilt.
 pub const FIRST_GENERATION: u64 = 1;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use super::{DocumentStoreError, Moment, StoredDocument};
+use super::{Checkpoint, DocumentStoreError, Moment, StoredDocument};
 
 /// Rows of a page, where the caller keeps all of them.
 const PAGE: u32 = 1_000;
@@ -31,6 +32,15 @@ pub struct ListedDocument {
     pub places: Vec<(String, String, String)>,
 }
 
+/// A document as the verifier reads it: its text may be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawDocument {
+    /// Its key.
+    pub key: String,
+    /// Its text and its owner, or why its row cannot be read.
+    pub content: Result<(String, Option<Uuid>), String>,
+}
+
 /// The contents of a view in one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct ViewContents {
@@ -46,6 +56,15 @@ pub struct ViewContents {
 pub trait ViewSnapshot: Send {
     /// The next documents, by key; none after the last.
     async fn documents(&mut self, limit: u32) -> Result<Vec<StoredDocument>, DocumentStoreError>;
+
+    /// The same as they are stored: one that cannot be read hides no other.
+    async fn raw_documents(&mut self, limit: u32) -> Result<Vec<RawDocument>, DocumentStoreError>;
+
+    /// Whether there is a document with this key.
+    async fn contains(&mut self, key: &str) -> Result<bool, DocumentStoreError>;
+
+    /// The partition and the checkpoint of every lane.
+    async fn checkpoints(&mut self) -> Result<Vec<(u32, Checkpoint)>, DocumentStoreError>;
 
     /// The next entries, by listing, group, sort key and key; none after the last.
     async fn entries(&mut self, limit: u32) -> Result<Vec<StoredEntry>, DocumentStoreError>;

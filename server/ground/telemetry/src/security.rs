@@ -29,8 +29,19 @@ const ACCOUNT_BYTES: usize = 8;
 /// The longest text of a subject, in characters.
 const MAX_SUBJECT: usize = 64;
 
-/// The most refusals of one kind in a second that are written; those beyond are counted.
+/// The most records of one kind, reason and sender in a second that are written; those beyond are counted.
 const MOST_IN_A_SECOND: u32 = 50;
+
+/// The most records of all senders in a second that are written. It is far above what the clients of a server
+/// cause together, so that only many attackers at once reach it; and those that it leaves out are counted by
+/// their own sender.
+const MOST_OF_ALL_IN_A_SECOND: u32 = 1_000;
+
+/// How many kinds, reasons and senders are counted apart at a time. Those beyond are counted together.
+const MOST_COUNTED: usize = 10_000;
+
+/// The time after which a count begins anew.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +58,8 @@ pub enum SecurityEvent {
     TokenRefused,
     /// A request needs another role.
     RoleRefused,
+    /// A command was about what belongs to another person.
+    OwnerRefused,
     /// A request came from a page of another site.
     OriginRefused,
     /// A request was over a limit.
@@ -77,6 +90,8 @@ pub enum SecurityEvent {
     EmailConfirmed,
     /// A link to confirm an email was not accepted.
     EmailConfirmationRefused,
+    /// A link to stop emails was not accepted.
+    UnsubscribeRefused,
     /// The data of a person was made unreadable.
     PersonErased,
     /// A workspace was exported.
@@ -123,13 +138,14 @@ impl Outcome {
 
 impl SecurityEvent {
     /// All events.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
         Self::RefreshTokenReused,
         Self::TokenRefused,
         Self::RoleRefused,
+        Self::OwnerRefused,
         Self::OriginRefused,
         Self::LimitExceeded,
         Self::WorkspaceOpened,
@@ -145,6 +161,7 @@ impl SecurityEvent {
         Self::EmailChanged,
         Self::EmailConfirmed,
         Self::EmailConfirmationRefused,
+        Self::UnsubscribeRefused,
         Self::PersonErased,
         Self::Exported,
         Self::Imported,
@@ -166,6 +183,7 @@ impl SecurityEvent {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::TokenRefused => "token_refused",
             Self::RoleRefused => "role_refused",
+            Self::OwnerRefused => "owner_refused",
             Self::OriginRefused => "origin_refused",
             Self::LimitExceeded => "limit_exceeded",
             Self::WorkspaceOpened => "workspace_opened",
@@ -181,6 +199,7 @@ impl SecurityEvent {
             Self::EmailChanged => "email_changed",
             Self::EmailConfirmed => "email_confirmed",
             Self::EmailConfirmationRefused => "email_confirmation_refused",
+            Self::UnsubscribeRefused => "unsubscribe_refused",
             Self::PersonErased => "person_erased",
             Self::Exported => "exported",
             Self::Imported => "imported",
@@ -201,11 +220,13 @@ impl SecurityEvent {
             Self::RefreshTokenReused
             | Self::TokenRefused
             | Self::RoleRefused
+            | Self::OwnerRefused
             | Self::OriginRefused
             | Self::LimitExceeded
             | Self::PasswordRefused
             | Self::PasswordResetRefused
             | Self::EmailConfirmationRefused
+            | Self::UnsubscribeRefused
             | Self::ImportRefused => Outcome::Refused,
             Self::SignedIn
             | Self::SignedOut
@@ -321,12 +342,21 @@ impl SecurityRecord {
         self
     }
 
-    /// Writes the record. Of refusals there are at most some in a second; the next one that is written has
-    /// the number of those that were not.
+    /// Writes the record. Of one kind, reason and sender there are at most some in a second; the next one
+    /// that is written has the number of those that were not, and so has [`write_suppressed`].
     pub fn write(self) {
-        let Some(suppressed) = admit(self.event, Instant::now()) else {
-            return;
-        };
+        let now = Instant::now();
+        let admitted = with_throttles(now, |throttles| throttles.admit(&self, now));
+        if let Some(suppressed) = admitted {
+            self.emit(suppressed);
+        } else {
+            let event = self.event.as_str();
+            metrics::counter!("foldline_security_events_suppressed_total", "event" => event).increment(1);
+        }
+    }
+
+    /// Writes the record, with the number of those before it that were not written.
+    fn emit(self, suppressed: u64) {
         let Self {
             event,
             sender,
@@ -383,47 +413,177 @@ fn subject_of(text: &str) -> String {
         .collect()
 }
 
-/// The refusals of one kind in the running second.
+/// Writes for each kind, reason and sender how many records were not written since its last line. It is
+/// called now and then, and before the end: a flood that has ended has no next line that could tell.
+pub fn write_suppressed() {
+    let now = Instant::now();
+    // The lines are written without the lock.
+    for (record, others) in with_throttles(now, |throttles| throttles.take_suppressed(now)) {
+        record.emit(others);
+    }
+}
+
+/// The sender whose records are counted together. An educator chooses the ids of people in a workspace of
+/// their own, so a person is one of a workspace; and a visitor names any workspace, so a visitor is an
+/// address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CountedSender {
+    Person(Option<Uuid>, Uuid),
+    Address(IpAddr),
+    Workspace(Uuid),
+    /// An operator at the command line, or the server itself.
+    Unknown,
+    /// All senders beyond [`MOST_COUNTED`].
+    Others,
+}
+
+impl CountedSender {
+    fn of(sender: &RequestSender) -> Self {
+        match (sender.actor, sender.address, sender.workspace) {
+            (Some(actor), _, workspace) => Self::Person(workspace, actor),
+            (None, Some(address), _) => Self::Address(address),
+            (None, None, Some(workspace)) => Self::Workspace(workspace),
+            (None, None, None) => Self::Unknown,
+        }
+    }
+}
+
+/// The records that are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Counted {
+    event: SecurityEvent,
+    reason: Option<&'static str>,
+    sender: CountedSender,
+}
+
+/// The records that were written in the running second.
 #[derive(Debug)]
 struct Throttle {
     since: Instant,
     written: u32,
-    suppressed: u64,
-}
-
-static THROTTLES: Mutex<Option<HashMap<SecurityEvent, Throttle>>> = Mutex::new(None);
-
-/// Whether an event is written, and how many of its kind were suppressed before it. Only events that a client
-/// can cause without limit are suppressed.
-fn admit(event: SecurityEvent, now: Instant) -> Option<u64> {
-    if event.outcome() == Outcome::Success {
-        return Some(0);
-    }
-    // Code that holds this lock does not panic.
-    let mut throttles = THROTTLES.lock().unwrap_or_else(PoisonError::into_inner);
-    let throttle = throttles
-        .get_or_insert_default()
-        .entry(event)
-        .or_insert(Throttle {
-            since: now,
-            written: 0,
-            suppressed: 0,
-        });
-    throttle.admit(now)
 }
 
 impl Throttle {
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        if now.saturating_duration_since(self.since) >= Duration::from_secs(1) {
-            self.since = now;
-            self.written = 0;
+    const fn new(since: Instant) -> Self {
+        Self { since, written: 0 }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) >= SECOND
+    }
+
+    /// Counts one more record, unless there are `most` in this second.
+    fn admit(&mut self, now: Instant, most: u32) -> bool {
+        if self.is_over(now) {
+            *self = Self::new(now);
         }
-        if self.written >= MOST_IN_A_SECOND {
-            self.suppressed = self.suppressed.saturating_add(1);
-            return None;
+        let is_admitted = self.written < most;
+        self.written += u32::from(is_admitted);
+        is_admitted
+    }
+}
+
+/// The count of one kind, reason and sender.
+#[derive(Debug)]
+struct Count {
+    throttle: Throttle,
+    /// Those that were not written since the last line.
+    suppressed: u64,
+    /// The sender of the last one of them.
+    sender: RequestSender,
+}
+
+/// All counts.
+#[derive(Debug)]
+struct Throttles {
+    counts: HashMap<Counted, Count>,
+    all: Throttle,
+    cleared_at: Instant,
+}
+
+static THROTTLES: Mutex<Option<Throttles>> = Mutex::new(None);
+
+fn with_throttles<T>(now: Instant, work: impl FnOnce(&mut Throttles) -> T) -> T {
+    // Code that holds this lock does not panic.
+    let mut throttles = THROTTLES.lock().unwrap_or_else(PoisonError::into_inner);
+    work(throttles.get_or_insert_with(|| Throttles::new(now)))
+}
+
+impl Throttles {
+    fn new(now: Instant) -> Self {
+        Self {
+            counts: HashMap::new(),
+            all: Throttle::new(now),
+            cleared_at: now,
         }
-        self.written += 1;
-        Some(std::mem::take(&mut self.suppressed))
+    }
+
+    /// Whether a record is written, and how many of its kind, reason and sender were suppressed before it.
+    fn admit(&mut self, record: &SecurityRecord, now: Instant) -> Option<u64> {
+        let counted = self.counted(record, now);
+        let count = self.counts.entry(counted).or_insert_with(|| Count {
+            throttle: Throttle::new(now),
+            suppressed: 0,
+            sender: record.sender,
+        });
+        if count.throttle.admit(now, MOST_IN_A_SECOND) && self.all.admit(now, MOST_OF_ALL_IN_A_SECOND) {
+            return Some(std::mem::take(&mut count.suppressed));
+        }
+        count.suppressed = count.suppressed.saturating_add(1);
+        count.sender = record.sender;
+        None
+    }
+
+    /// What a record is counted by: where there are too many senders, by its kind and reason alone.
+    fn counted(&mut self, record: &SecurityRecord, now: Instant) -> Counted {
+        let counted = Counted {
+            event: record.event,
+            reason: record.reason,
+            sender: CountedSender::of(&record.sender),
+        };
+        if self.counts.len() < MOST_COUNTED || self.counts.contains_key(&counted) {
+            return counted;
+        }
+        // Looking through all of them for each record would itself be a burden.
+        if now.saturating_duration_since(self.cleared_at) >= SECOND {
+            self.clear(now);
+        }
+        if self.counts.len() < MOST_COUNTED {
+            return counted;
+        }
+        Counted {
+            sender: CountedSender::Others,
+            ..counted
+        }
+    }
+
+    /// Drops the counts that say nothing any more.
+    fn clear(&mut self, now: Instant) {
+        self.cleared_at = now;
+        self.counts
+            .retain(|_, count| count.suppressed > 0 || !count.throttle.is_over(now));
+    }
+
+    /// One record for each kind, reason and sender of which some were not written, with the number of the
+    /// others.
+    fn take_suppressed(&mut self, now: Instant) -> Vec<(SecurityRecord, u64)> {
+        let mut taken = Vec::new();
+        for (counted, count) in &mut self.counts {
+            let suppressed = std::mem::take(&mut count.suppressed);
+            if suppressed == 0 {
+                continue;
+            }
+            let record = SecurityRecord {
+                event: counted.event,
+                sender: count.sender,
+                account: None,
+                reason: counted.reason,
+                subject: None,
+            };
+            taken.push((record, suppressed - 1));
+        }
+        self.clear(now);
+        taken
     }
 }
 
@@ -536,18 +696,143 @@ mod tests {
         assert!(subject_of(&"x".repeat(1_000)).len() <= MAX_SUBJECT);
     }
 
+    /// A record of this sender, a person or an address.
+    fn refusal(reason: &'static str, sender: RequestSender) -> SecurityRecord {
+        SecurityRecord {
+            event: SecurityEvent::LimitExceeded,
+            sender,
+            account: None,
+            reason: Some(reason),
+            subject: None,
+        }
+    }
+
+    fn of_address(last: u8) -> RequestSender {
+        RequestSender {
+            address: Some(IpAddr::from([192, 0, 2, last])),
+            ..RequestSender::default()
+        }
+    }
+
+    fn of_person(workspace: u128, person: u128) -> RequestSender {
+        RequestSender {
+            workspace: Some(Uuid::from_u128(workspace)),
+            actor: Some(Uuid::from_u128(person)),
+            ..RequestSender::default()
+        }
+    }
+
     #[test]
     fn a_flood_of_refusals_is_counted_and_not_written() {
         let begin = Instant::now();
-        let mut throttle = Throttle {
-            since: begin,
-            written: 0,
-            suppressed: 0,
-        };
-        let written = (0..1_000).filter(|_| throttle.admit(begin).is_some()).count();
+        let mut throttles = Throttles::new(begin);
+        let record = refusal("requests", of_address(1));
+        let written = (0..1_000)
+            .filter(|_| throttles.admit(&record, begin).is_some())
+            .count();
         assert_eq!(written, 50);
         let next = begin + Duration::from_secs(1);
-        assert_eq!(throttle.admit(next), Some(950));
-        assert_eq!(throttle.admit(next), Some(0));
+        assert_eq!(throttles.admit(&record, next), Some(950));
+        assert_eq!(throttles.admit(&record, next), Some(0));
+    }
+
+    #[test]
+    fn a_flood_of_one_sender_hides_neither_anothers_records_nor_those_of_another_reason() {
+        let now = Instant::now();
+        let mut throttles = Throttles::new(now);
+        let flood = refusal("requests", of_person(1, 1));
+        for _ in 0..5_000 {
+            throttles.admit(&flood, now);
+        }
+        for other in [
+            of_person(1, 2),
+            // A person of another workspace, whose educator has chosen the same id.
+            of_person(2, 1),
+            of_address(1),
+            RequestSender::default(),
+        ] {
+            for _ in 0..20 {
+                let admitted = throttles.admit(&refusal("requests", other), now);
+                assert_eq!(admitted, Some(0), "{other:?}");
+            }
+        }
+        assert_eq!(throttles.admit(&refusal("frames", of_person(1, 1)), now), Some(0));
+    }
+
+    #[test]
+    fn a_visitor_gets_no_further_count_by_naming_other_workspaces() {
+        let now = Instant::now();
+        let mut throttles = Throttles::new(now);
+        let written = (0..1_000).filter(|&workspace| {
+            let named = RequestSender {
+                workspace: Some(Uuid::from_u128(workspace)),
+                ..of_address(1)
+            };
+            throttles.admit(&refusal("requests", named), now).is_some()
+        });
+        assert_eq!(written.count(), 50);
+    }
+
+    #[test]
+    fn a_success_that_is_repeated_without_end_is_counted_as_well() {
+        let now = Instant::now();
+        let mut throttles = Throttles::new(now);
+        let record = SecurityRecord {
+            event: SecurityEvent::SignedOut,
+            ..refusal("requests", of_person(1, 1))
+        };
+        let written = (0..1_000).filter(|_| throttles.admit(&record, now).is_some());
+        assert_eq!(written.count(), 50);
+    }
+
+    #[test]
+    fn many_senders_at_once_are_bounded_together_and_each_is_counted_by_itself() {
+        let begin = Instant::now();
+        let mut throttles = Throttles::new(begin);
+        let written = (0..2_000)
+            .filter(|&person| {
+                let record = refusal("requests", of_person(1, person));
+                throttles.admit(&record, begin).is_some()
+            })
+            .count();
+        assert_eq!(written, 1_000);
+        let left_out = throttles.take_suppressed(begin);
+        let people: BTreeSet<_> = left_out.iter().map(|(record, _)| record.sender.actor).collect();
+        assert_eq!(people.len(), 1_000, "each person who was left out has a line");
+        assert!(left_out.iter().all(|(_, others)| *others == 0));
+    }
+
+    #[test]
+    fn a_flood_that_has_ended_leaves_its_number() {
+        let begin = Instant::now();
+        let mut throttles = Throttles::new(begin);
+        let record = refusal("frames", of_person(1, 1));
+        for _ in 0..60 {
+            throttles.admit(&record, begin);
+        }
+        let [(line, others)] = <[_; 1]>::try_from(throttles.take_suppressed(begin)).unwrap();
+        // The line stands for one of the ten that were not written.
+        assert_eq!(
+            (line.reason, line.sender, others),
+            (Some("frames"), of_person(1, 1), 9)
+        );
+        assert!(throttles.take_suppressed(begin).is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn the_counts_of_any_number_of_senders_take_a_bounded_memory() {
+        let begin = Instant::now();
+        let mut throttles = Throttles::new(begin);
+        let kinds = SecurityEvent::ALL.len();
+        for person in 0..3 * MOST_COUNTED {
+            throttles.admit(&refusal("requests", of_person(1, person as u128)), begin);
+        }
+        assert!(
+            throttles.counts.len() <= MOST_COUNTED + kinds,
+            "{}",
+            throttles.counts.len()
+        );
+        throttles.take_suppressed(begin + SECOND);
+        assert!(throttles.counts.is_empty());
     }
 }

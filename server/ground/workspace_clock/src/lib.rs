@@ -1,8 +1,9 @@
 //! The clock of each workspace: the machine's time, or ahead of it if the clock was put forward.
 //!
 //! A clock that was put forward stays so, also after a restart, so that a timer never fires later than
-//! announced. It is never put back. Its offset is in the process store, and every server on the same store
-//! reads it again after [`MAX_AGE`].
+//! announced. It is never put back, not by the machine's clock either: where that goes back while the server
+//! runs, the clocks go on from where they were. Its offset is in the process store, and every server on the
+//! same store reads it again after [`MAX_AGE`].
 //!
 //! What is due first happens first, also if the clock leaps past several moments at once: the timers that are
 //! due by the new time expire before the clock shows it.
@@ -10,7 +11,7 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -53,6 +54,8 @@ struct Shown {
 #[derive(Debug)]
 pub struct Clocks {
     machine: SharedClock,
+    /// The latest time that was taken from the machine, and when.
+    latest: Mutex<Option<(Timestamp, Instant)>>,
     process_store: Arc<dyn DocumentStore>,
     shown: RwLock<HashMap<WorkspaceId, Shown>>,
     timers: RwLock<Option<Weak<dyn Timers>>>,
@@ -64,6 +67,7 @@ impl Clocks {
     pub fn new(machine: SharedClock, process_store: Arc<dyn DocumentStore>) -> Self {
         Self {
             machine,
+            latest: Mutex::default(),
             process_store,
             shown: RwLock::default(),
             timers: RwLock::default(),
@@ -146,10 +150,26 @@ impl Clocks {
         timers.as_ref().and_then(Weak::upgrade)
     }
 
+    /// The machine's time; where its clock has gone back, the time that has passed since the latest one.
+    fn machine_now(&self) -> Timestamp {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let (machine, at) = (self.machine.now(), Instant::now());
+        let now = match *latest {
+            Some((latest, then)) if machine < latest => {
+                let passed = at.saturating_duration_since(then).as_micros();
+                let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+                Timestamp::from_micros(latest.as_micros().saturating_add(passed))
+            }
+            _ => machine,
+        };
+        *latest = Some((now, at));
+        now
+    }
+
     /// The machine's time, and so much more.
     fn ahead_by(&self, ahead_ms: u64) -> Timestamp {
         let ahead_ms = i64::try_from(ahead_ms).unwrap_or(i64::MAX);
-        let micros = self.machine.now().as_micros();
+        let micros = self.machine_now().as_micros();
         Timestamp::from_micros(micros.saturating_add(ahead_ms.saturating_mul(1_000)))
     }
 
@@ -172,7 +192,7 @@ impl Clocks {
         workspace: WorkspaceId,
         to: Timestamp,
     ) -> Result<u64, DocumentStoreError> {
-        let micros = to.as_micros().saturating_sub(self.machine.now().as_micros());
+        let micros = to.as_micros().saturating_sub(self.machine_now().as_micros());
         let wanted_ms = u64::try_from(micros).unwrap_or(0).div_ceil(1_000);
         self.advance(workspace, &|ahead_ms| ahead_ms.max(wanted_ms)).await
     }

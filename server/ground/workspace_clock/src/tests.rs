@@ -106,3 +106,34 @@ async fn timers_expire_before_a_clock_shows_that_they_are_due() {
     }
     assert_eq!(*witness.expired.lock().unwrap(), [(0, true), (HOUR_MS, true)]);
 }
+
+/// A machine's clock that is set.
+#[derive(Debug, Default)]
+struct SetClock(Mutex<Timestamp>);
+
+impl clock::Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_goes_on_where_the_machines_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path()).await;
+    let machine = Arc::new(SetClock::default());
+    let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+    let clocks = Clocks::new(Arc::clone(&machine) as SharedClock, Arc::clone(&store));
+    *machine.0.lock().unwrap() = at(7_200);
+    clocks.put_forward(SHOP, HOUR_MS).await.unwrap();
+    let mut before = clocks.now(SHOP).await.unwrap();
+    assert_eq!(before, at(10_800));
+    *machine.0.lock().unwrap() = at(3_600);
+    for _ in 0..3 {
+        let now = clocks.now(SHOP).await.unwrap();
+        assert!(now >= before && now < at(10_800 + 600), "{now}");
+        before = now;
+    }
+    *machine.0.lock().unwrap() = at(9_000);
+    assert_eq!(clocks.now(SHOP).await.unwrap(), at(12_600));
+}

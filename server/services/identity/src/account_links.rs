@@ -5,10 +5,19 @@
 //! store has its SHA-256. A link is good once and for [`RESET_VALID_FOR`], and only while the account has the
 //! email that it was sent to. That the answer to a request tells nothing about accounts is the caller's part.
 //!
+//! Anyone can open workspaces and register the email of another person in them, before or after its owner
+//! does. Such accounts delay the owner's link only if more have the email than one request is about, and then
+//! until one of the next requests, which go on with the next accounts: no number of them keeps the owner's
+//! turn from coming. Half of a request is for accounts whose email is confirmed. Where a mail server sends
+//! the links, a stranger cannot confirm one, so those that are confirmed get theirs with every request.
+//!
 //! **An address.** The token names the person and a time, and is authenticated with the same key together
 //! with the email. So nothing is stored, and a link to a former address confirms nothing.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
@@ -32,10 +41,11 @@ pub const RESET_VALID_FOR: Duration = Duration::from_mins(30);
 pub const CONFIRMATION_VALID_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// The most accounts of an email that one request for a new password is about.
-const RESET_ACCOUNTS: usize = 4;
+const RESET_ACCOUNTS: usize = 64;
 
-/// The most accounts of an email among which those are chosen.
-const LOOKED_AT: usize = 64;
+/// Of how many emails it is known whose turn is next, and for how long after a request.
+const MOST_TURNS: u64 = 10_000;
+const TURNS_KEPT_FOR: Duration = Duration::from_hours(24);
 
 /// The parts of a token that confirms an address: workspace, person, time and authentication code.
 const CONFIRMATION_BYTES: usize = 16 + 16 + 8 + 32;
@@ -93,10 +103,61 @@ pub struct EmailConfirmation {
     pub version: u64,
 }
 
+/// The accounts of an email that the last request for a new password was about: the last one of those whose
+/// email is confirmed, and of the others.
+#[derive(Debug, Default)]
+struct LastReset {
+    confirmed: Option<PersonId>,
+    other: Option<PersonId>,
+}
+
+/// Whose turn is next where an email has more accounts than one request is about. In memory: after a restart
+/// the turns begin anew.
+#[derive(Debug)]
+pub(super) struct ResetTurns(moka::sync::Cache<[u8; 32], Arc<Mutex<LastReset>>>);
+
+impl ResetTurns {
+    pub(super) fn new() -> Self {
+        Self(
+            moka::sync::Cache::builder()
+                .max_capacity(MOST_TURNS)
+                .time_to_idle(TURNS_KEPT_FOR)
+                .build(),
+        )
+    }
+
+    /// The accounts that this request is about: half of them confirmed ones and half others, and more of
+    /// either where the other ones leave room.
+    fn take(&self, login: [u8; 32], confirmed: Vec<PersonId>, others: Vec<PersonId>) -> Vec<PersonId> {
+        let last = self.0.get_with(login, Arc::default);
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = RESET_ACCOUNTS - others.len().min(RESET_ACCOUNTS / 2);
+        let mut taken = next(confirmed, room, &mut last.confirmed);
+        let room = RESET_ACCOUNTS - taken.len();
+        taken.append(&mut next(others, room, &mut last.other));
+        taken
+    }
+}
+
+/// The next people after the last one, at most `count`; after the end it begins again.
+fn next(mut people: Vec<PersonId>, count: usize, last: &mut Option<PersonId>) -> Vec<PersonId> {
+    let order = |of: &PersonId| (of.workspace, of.person);
+    people.sort_unstable_by_key(order);
+    if people.len() > count {
+        let start = last.map_or(0, |last| people.partition_point(|of| order(of) <= order(&last)));
+        people.rotate_left(start);
+        people.truncate(count);
+    }
+    *last = people.last().copied();
+    people
+}
+
 impl People {
     /// The accounts that a request for a new password is about: those with this email, in the workspace if
-    /// one is named. Of many, those first whose email is confirmed: accounts that strangers made with the
-    /// email of another person do not keep that person out.
+    /// one is named. Of very many, each has its turn: accounts that strangers made with the email of another
+    /// person do not keep that person out.
+    ///
+    /// An email has one account in a workspace, so what is looked at is bounded by the workspaces there are.
     pub async fn accounts_to_reset(
         &self,
         email: &str,
@@ -104,7 +165,7 @@ impl People {
     ) -> Result<Vec<PersonId>, LookUpError> {
         let holders = match workspace {
             Some(workspace) => self.holders_in(workspace, email).await?,
-            None => self.holders(email, LOOKED_AT).await?,
+            None => self.holders(email, usize::MAX).await?,
         };
         let (mut confirmed, mut others) = (Vec::new(), Vec::new());
         for of in holders {
@@ -118,9 +179,9 @@ impl People {
                 None => {}
             }
         }
-        confirmed.append(&mut others);
-        confirmed.truncate(RESET_ACCOUNTS);
-        Ok(confirmed)
+        Ok(self
+            .reset_turns
+            .take(self.email_hasher.login(email)?, confirmed, others))
     }
 
     /// Before the request for a new password is appended under the id `request`: stores the hash of its link.
@@ -302,4 +363,61 @@ fn confirmation_parts(token: &str) -> Option<(PersonId, Timestamp, [u8; 32])> {
         person: Uuid::from_bytes(*person),
     };
     Some((of, Timestamp::from_micros(i64::from_be_bytes(*until)), code))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    const LOGIN: [u8; 32] = [1; 32];
+
+    fn people(ids: std::ops::Range<u128>) -> Vec<PersonId> {
+        let person = |n| PersonId {
+            workspace: WorkspaceId(Uuid::from_u128(n)),
+            person: Uuid::from_u128(n),
+        };
+        ids.map(person).collect()
+    }
+
+    #[test]
+    fn up_to_sixty_four_accounts_of_an_email_get_a_link_with_each_request() {
+        let turns = ResetTurns::new();
+        for (confirmed, others) in [(0..64, 0..0), (0..0, 0..64), (0..32, 32..64), (0..63, 63..64)] {
+            for _ in 0..3 {
+                let taken = turns.take(LOGIN, people(confirmed.clone()), people(others.clone()));
+                assert_eq!(taken, people(0..64));
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_of_others_takes_a_link_from_the_few_that_are_confirmed() {
+        let turns = ResetTurns::new();
+        // The owner's account, older or younger than those of strangers.
+        for owner in [0, 500, 1_000] {
+            let others = [people(0..owner), people(owner + 1..1_001)].concat();
+            for _ in 0..3 {
+                let taken = turns.take(LOGIN, people(owner..owner + 1), others.clone());
+                assert_eq!(taken[..1], people(owner..owner + 1));
+                assert_eq!(taken.len(), 64);
+            }
+        }
+    }
+
+    #[test]
+    fn where_there_are_more_each_has_its_turn_and_no_one_has_two_before() {
+        for split in [0, 1, 40, 150, 299, 300] {
+            let turns = ResetTurns::new();
+            let mut reached = HashSet::new();
+            for _ in 0..10 {
+                let taken = turns.take(LOGIN, people(0..split), people(split..300));
+                assert_eq!(taken.len(), 64);
+                assert_eq!(taken.iter().collect::<HashSet<_>>().len(), 64);
+                reached.extend(taken);
+            }
+            assert_eq!(reached.len(), 300, "{split}");
+        }
+    }
 }

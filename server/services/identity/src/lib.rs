@@ -41,6 +41,7 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use account_links::ResetTurns;
 use clock::SharedClock;
 use database::url::StoreUrl;
 use email_hasher::EmailHasher;
@@ -49,6 +50,7 @@ use passwords::{HashCost, Passwords};
 pub use postgres::PostgresPeople;
 pub use seals::Seals;
 use session_status::{PresentedToken, SessionStatusCache};
+pub use sign_in::MatchingAccounts;
 pub use sqlite::SqlitePeople;
 use store::StoredKey;
 pub use store::{PasswordChange, PeopleError, PeopleStore, PersonId};
@@ -74,6 +76,7 @@ pub struct People {
     digest_key: DigestKey,
     passwords: Passwords,
     statuses: SessionStatusCache,
+    reset_turns: ResetTurns,
     clock: SharedClock,
 }
 
@@ -134,6 +137,7 @@ impl People {
             digest_key: email_hasher.digest_key()?,
             email_hasher,
             passwords: Passwords::new(hash_cost),
+            reset_turns: ResetTurns::new(),
             clock,
         })
     }

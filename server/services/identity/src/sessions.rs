@@ -68,9 +68,6 @@ pub enum SignInError {
     /// No account has this email and this password.
     #[error("no account has this email and this password")]
     WrongCredentials,
-    /// Several workspaces have such an account.
-    #[error("several workspaces have an account with this email and password; name the workspace")]
-    SeveralWorkspaces,
     /// The token is not valid, or not any more.
     #[error("this session has ended; sign in again")]
     SessionEnded,
@@ -218,20 +215,24 @@ impl People {
         Err(SignInError::SessionEnded)
     }
 
-    /// Ends the session of a refresh token; an invalid token has none.
-    pub async fn sign_out(&self, token: &str) -> Result<(), PeopleError> {
-        if let Some(stored) = self.store.token(&digest(token)).await? {
-            self.end_session(stored.of, stored.family).await?;
-        }
-        Ok(())
+    /// Ends the session of a refresh token; the person whose session it was. `None`: a token that is made
+    /// up, or that has expired, has none.
+    pub async fn sign_out(&self, token: &str) -> Result<Option<PersonId>, PeopleError> {
+        let stored = self.store.token(&digest(token)).await?;
+        let Some(stored) = stored.filter(|stored| stored.expires_at > self.clock.now()) else {
+            return Ok(None);
+        };
+        let has_ended = self.end_session(stored.of, stored.family).await?;
+        Ok(has_ended.then_some(stored.of))
     }
 
-    /// Ends a session of a person; no effect if it has ended.
-    pub async fn end_session(&self, of: PersonId, session: Uuid) -> Result<(), PeopleError> {
-        if self.store.end_family(session).await? {
+    /// Ends a session of a person, and tells whether it did: it may have ended before.
+    pub async fn end_session(&self, of: PersonId, session: Uuid) -> Result<bool, PeopleError> {
+        let has_ended = self.store.end_family(session).await?;
+        if has_ended {
             self.sessions_changed(of).await;
         }
-        Ok(())
+        Ok(has_ended)
     }
 
     fn new_session(account: UserAccount, family: Uuid) -> Result<RenewableSession, PeopleError> {

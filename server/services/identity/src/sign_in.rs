@@ -4,6 +4,7 @@
 //! answer, after the same number of hashes. In a named workspace that is one. Without a workspace it is one
 //! as well, because a hash is salted with its email and so finds all accounts with this email and password:
 //! accounts of other people with the same email, in however many workspaces, cost nothing and hide nothing.
+//! Of several accounts with the same password it is the one that was used last.
 //!
 //! A hash from before that has a salt of its own, and has to be tried by itself. While a store has any, each
 //! sign-in without a workspace tries [`OWN_SALTS`] of them, or hashes as often for nothing. A sign-in gives
@@ -13,6 +14,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use domain::{
     aggregate::{
         email::{EmailEvent, EmailReserved},
@@ -20,12 +23,13 @@ use domain::{
     },
     event::{DomainEvent, EventPayload as _},
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
 };
 
 use super::{
     LookUpError, People, PeopleError, PersonId, UserAccount,
     passwords::has_salt,
-    sessions::{RenewableSession, SignInError},
+    sessions::{RenewableSession, SignInError, digest},
 };
 use event_store::{Direction, StoreError};
 
@@ -42,6 +46,15 @@ const SPELLINGS: usize = 2;
 
 /// Logins that are read at a time.
 const PAGE: u32 = 32;
+
+/// The accounts of an email that have a password, in all workspaces.
+#[derive(Debug)]
+pub struct MatchingAccounts {
+    /// The accounts, one of each workspace.
+    pub accounts: Vec<UserAccount>,
+    /// A digest of the password's hash: the same password with the same email has the same one.
+    pub password_digest: [u8; 32],
+}
 
 impl People {
     /// The keyed hash of an email in a sign-in.
@@ -76,22 +89,38 @@ impl People {
         Ok(Some(self.hash_for(&email, password).await?))
     }
 
-    /// Signs in; without a workspace, in the only one that has a matching account.
+    /// Signs in to the account of a workspace.
     pub async fn sign_in(
         &self,
         email: &str,
         password: &Password,
-        workspace: Option<WorkspaceId>,
+        workspace: WorkspaceId,
     ) -> Result<RenewableSession, SignInError> {
-        let mut matching = match workspace {
-            Some(workspace) => self.matching_in(workspace, email, password).await?,
-            None => self.matching(email, password).await?,
-        };
-        match (matching.pop(), matching.is_empty()) {
-            (None, _) => Err(SignInError::WrongCredentials),
-            (Some(account), true) => Ok(self.begin(account).await?),
-            (Some(_), false) => Err(SignInError::SeveralWorkspaces),
+        let matching = self.matching_in(workspace, email, password).await?;
+        self.begin_last_used(matching).await
+    }
+
+    /// Begins a session of that of these accounts which was used last. Their password was verified.
+    ///
+    /// That there are several is not told: the caller may have made one of them with the email of another
+    /// person, to learn whether the two have the same password.
+    pub async fn begin_last_used(&self, accounts: Vec<UserAccount>) -> Result<RenewableSession, SignInError> {
+        let are_several = accounts.len() > 1;
+        let mut chosen: Option<((Option<Timestamp>, WorkspaceId), UserAccount)> = None;
+        for account in accounts {
+            let used = if are_several {
+                self.store.newest_session(account.of).await?
+            } else {
+                None
+            };
+            // Of those without a session, the one of the youngest workspace.
+            let order = (used, account.of.workspace);
+            if chosen.as_ref().is_none_or(|(other, _)| *other < order) {
+                chosen = Some((order, account));
+            }
         }
+        let (_, account) = chosen.ok_or(SignInError::WrongCredentials)?;
+        Ok(self.begin(account).await?)
     }
 
     /// The account in a workspace with this email and password. Of two accounts for one mailbox, it is the
@@ -111,7 +140,11 @@ impl People {
     }
 
     /// The accounts with this email and password in all workspaces, one of each workspace.
-    async fn matching(&self, email: &str, password: &Password) -> Result<Vec<UserAccount>, LookUpError> {
+    pub async fn matching_accounts(
+        &self,
+        email: &str,
+        password: &Password,
+    ) -> Result<MatchingAccounts, LookUpError> {
         let hash = self.hash_for(email, password).await?;
         let mut matching: Vec<UserAccount> = Vec::new();
         for (of, command) in self.store.people_with_hash(&hash, SAME_HASH).await? {
@@ -128,7 +161,10 @@ impl People {
                 add(&mut matching, account);
             }
         }
-        Ok(matching)
+        Ok(MatchingAccounts {
+            accounts: matching,
+            password_digest: digest(&hash),
+        })
     }
 
     /// The accounts of those of these people whose password this is. It makes `tries` hashes at least, so
@@ -219,6 +255,7 @@ impl People {
         with_own_salts: bool,
     ) -> Result<Vec<PersonId>, LookUpError> {
         let mut holders: Vec<PersonId> = Vec::new();
+        let mut found: HashSet<PersonId> = HashSet::new();
         for login in self.email_hasher.logins(email)? {
             let mut after = None;
             loop {
@@ -233,7 +270,7 @@ impl People {
                     }
                     if !self.holds(*of, email).await? {
                         self.store.forget_login(&login, *of).await?;
-                    } else if !holders.contains(of) {
+                    } else if found.insert(*of) {
                         holders.push(*of);
                     }
                 }

@@ -305,6 +305,9 @@ pub trait PeopleStore: Send + Sync + Debug {
         at: Timestamp,
     ) -> Result<bool, PeopleError>;
 
+    /// When the session of a person expires that was renewed last; `None`: they have none.
+    async fn newest_session(&self, of: PersonId) -> Result<Option<Timestamp>, PeopleError>;
+
     /// When a family expires; `None`: it does not exist, or has ended.
     async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError>;
 

@@ -1,6 +1,8 @@
 //! The content of mails: from an event to a mail with a text and an HTML part. The same event always gives
 //! the same bytes, so that a recipient can tell that a repeated mail is the same one.
 
+mod free_text;
+
 use std::{fmt::Write as _, time::Duration, time::SystemTime};
 
 use domain::{
@@ -13,6 +15,7 @@ use domain::{
     money::{Money, minor_digits},
     visible_text::one_line,
 };
+use free_text::FreeText;
 use icu_decimal::{DecimalFormatter, input::Decimal, options::DecimalFormatterOptions};
 use icu_locale_core::locale;
 use lettre::{
@@ -27,6 +30,7 @@ use uuid::Uuid;
 
 use super::{
     addresses::Address,
+    hourly_limit::MailKind,
     texts::{LinkTexts, Subject, Texts, WarningTexts, fill, texts, written_language},
 };
 
@@ -80,14 +84,24 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    /// The email about an event, for a reader of a language, with the link that it is for; `None`: there is
-    /// none.
+    /// How its emails are counted.
+    pub(super) const fn kind(self) -> MailKind {
+        match self {
+            Self::Order => MailKind::News,
+            Self::Welcome | Self::ConfirmEmail => MailKind::Confirmation,
+            Self::PasswordReset => MailKind::PasswordReset,
+            Self::EmailChanged | Self::PasswordChanged => MailKind::Warning,
+        }
+    }
+
+    /// The email about an event to a recipient, with the link that it is for; `None`: there is none.
     pub(super) fn content(
         self,
         event: &TypedEvent,
-        language: Language,
+        recipient: &Address,
         link: Option<String>,
     ) -> Option<MailContent> {
+        let language = recipient.language;
         let (language, texts) = (written_language(language), texts(language));
         let fixed = |subject: &String, paragraphs: &[&String]| MailContent {
             language,
@@ -106,7 +120,7 @@ impl Topic {
             ..fixed(&texts.subject, &[&texts.text, &texts.warning])
         };
         match self {
-            Self::Order => of_order(event, language),
+            Self::Order => of_order(event, language, FreeText::to(recipient)),
             Self::Welcome => Some(match link {
                 None => fixed(&texts.welcome.subject, &[&texts.welcome.text]),
                 Some(url) => MailContent {
@@ -128,14 +142,20 @@ impl Topic {
     }
 }
 
-fn of_order(event: &TypedEvent, language: Language) -> Option<MailContent> {
+fn of_order(event: &TypedEvent, language: Language, free_text: FreeText) -> Option<MailContent> {
     let texts = texts(language);
     let about = |Subject { subject, text }: &Subject, amount: &str, reason: Option<&str>| {
-        let values = [("order", event.stream.id()), ("amount", amount)];
+        // The sender of an order chooses its id.
+        let order = free_text.show(event.stream.id());
+        let values = [("order", order.as_str()), ("amount", amount)];
         let mut paragraphs = vec![fill(language, text, &values)];
         paragraphs.extend(reason.map(|stored| {
             let reason = super::texts::reason(language, stored);
-            fill(language, &texts.reason, &[("reason", &*one_line(&reason))])
+            fill(
+                language,
+                &texts.reason,
+                &[("reason", free_text.show(&reason).as_str())],
+            )
         }));
         MailContent {
             language,
@@ -147,7 +167,7 @@ fn of_order(event: &TypedEvent, language: Language) -> Option<MailContent> {
     };
     match &event.payload {
         DomainEvent::Order(OrderEvent::OrderConfirmed(confirmed)) => Some(MailContent {
-            lines: bought(language, &confirmed.lines, &confirmed.total),
+            lines: bought(language, free_text, &confirmed.lines, &confirmed.total),
             ..about(&texts.order_confirmed, "", None)
         }),
         DomainEvent::Order(OrderEvent::OrderRejected(rejected)) => {
@@ -216,14 +236,14 @@ impl MailContent {
         } = envelope;
         let address = to.email.parse().map_err(|_| MailError::Address)?;
         // A stored name may be older than the rules of names, and a header has one line.
-        let name = one_line(&to.name);
+        let name = FreeText::to(to).name(&to.name);
         let at = u64::try_from(event.recorded_at.as_micros())
             .unwrap_or(0)
             .min(LAST_DATE);
         let mut message = Message::builder()
             .from((*from).clone())
             .to(Mailbox::new(
-                Some(name.to_string()).filter(|name| !name.is_empty()),
+                Some(name.clone()).filter(|name| !name.is_empty()),
                 address,
             ))
             .subject(&self.subject)
@@ -346,12 +366,17 @@ fn raw(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
-fn bought(language: Language, lines: &[OrderLine], total: &Money) -> Vec<(String, String)> {
+fn bought(
+    language: Language,
+    free_text: FreeText,
+    lines: &[OrderLine],
+    total: &Money,
+) -> Vec<(String, String)> {
     let texts = texts(language);
     let line = |line: &OrderLine| {
         let (quantity, sum) = (line.quantity.to_string(), line.price.times(line.quantity));
-        let product = one_line(&line.name);
-        let values = [("quantity", quantity.as_str()), ("product", &*product)];
+        let product = free_text.show(&line.name);
+        let values = [("quantity", quantity.as_str()), ("product", product.as_str())];
         (
             fill(language, &texts.line, &values),
             sum.map(|sum| amount(language, &sum)).unwrap_or_default(),
@@ -449,7 +474,7 @@ mod tests {
             id: Uuid::from_u128(9),
         };
         let mail = Topic::Order
-            .content(event, language, None)
+            .content(event, &to, None)
             .unwrap()
             .render(&envelope)?;
         Ok(String::from_utf8_lossy(&mail.formatted()).into_owned())
@@ -486,6 +511,59 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_not_confirmed_gets_no_text_of_a_person_that_can_be_a_link() {
+        const LINK: &str = "Win now: https://evil.dev/win?id=1";
+        let confirmed = OrderConfirmed {
+            customer: Uuid::nil(),
+            lines: vec![OrderLine {
+                sku: "mug".to_owned(),
+                name: LINK.to_owned(),
+                price: Money::new(900, "EUR"),
+                quantity: 1,
+            }],
+            total: Money::new(900, "EUR"),
+        };
+        let cancelled = OrderCancelled {
+            customer: Uuid::nil(),
+            reason: LINK.to_owned(),
+            sold: None,
+        };
+        for payload in [OrderEvent::from(confirmed), cancelled.into()] {
+            let mut event = event(Timestamp::default(), payload);
+            event.stream = "order-win.evil.dev".parse().unwrap();
+            for is_confirmed in [true, false] {
+                let to = Address {
+                    email: "ada@post.test".to_owned(),
+                    name: LINK.to_owned(),
+                    language: Language::En,
+                    confirmed: is_confirmed,
+                };
+                for topic in [Topic::Order, Topic::Welcome, Topic::PasswordChanged] {
+                    let content = topic.content(&event, &to, None).unwrap();
+                    let mail = content.render(&Envelope {
+                        from: &"Shop <shop@shop.test>".parse().unwrap(),
+                        to: &to,
+                        unsubscribe: None,
+                        event: &event,
+                        id: Uuid::from_u128(9),
+                    });
+                    let bytes = mail.unwrap().formatted();
+                    let mail = mailparse::parse_mail(&bytes).unwrap();
+                    let mut shown: String = mail
+                        .headers
+                        .iter()
+                        .map(mailparse::MailHeader::get_value)
+                        .collect();
+                    for part in &mail.subparts {
+                        shown.push_str(&part.get_body().unwrap());
+                    }
+                    assert_eq!(shown.contains("evil.dev"), is_confirmed, "{topic:?}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn any_stored_time_is_a_date() {
         for micros in [i64::MIN, -1, 0, i64::MAX] {
             let cancelled = OrderCancelled {
@@ -506,7 +584,6 @@ mod tests {
             sold: None,
         };
         let event = event(Timestamp::default(), cancelled.into());
-        let content = Topic::Order.content(&event, Language::En, None).unwrap();
         for email in [
             "",
             "ada",
@@ -519,6 +596,7 @@ mod tests {
                 language: Language::En,
                 confirmed: true,
             };
+            let content = Topic::Order.content(&event, &to, None).unwrap();
             let envelope = Envelope {
                 from: &"Shop <shop@shop.test>".parse().unwrap(),
                 to: &to,

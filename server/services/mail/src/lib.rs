@@ -98,7 +98,8 @@ pub struct Dependencies {
     /// Whether this server alone writes to that store.
     pub single_server: bool,
     /// The most mails of a workspace to one address in an hour, because a stranger may register any address;
-    /// `None` is no limit. An address that is not confirmed gets a third.
+    /// `None` is no limit. News, links that confirm, links to set a password, and warnings have as many each.
+    /// An address that is not confirmed gets a third.
     pub per_hour: Option<NonZeroU32>,
     /// The machine's clock.
     pub clock: SharedClock,

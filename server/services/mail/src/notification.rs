@@ -282,7 +282,7 @@ impl Notification {
             unsubscribe,
             link,
         } = draft;
-        let Some(content) = topic.content(event, address.language, link) else {
+        let Some(content) = topic.content(event, address, link) else {
             return Ok(());
         };
         let id = mail_id(topic, event);
@@ -303,7 +303,10 @@ impl Notification {
                 user,
                 bytes: mail.formatted(),
             }),
-            Transport::Smtp(smtp) => self.sender.send(smtp, (id, mail), address, event).await?,
+            Transport::Smtp(smtp) => {
+                let mail = (id, mail, topic.kind());
+                self.sender.send(smtp, mail, address, event).await?;
+            }
         }
         let mut written_about = self.written_about.lock().unwrap_or_else(PoisonError::into_inner);
         if written_about.len() == MAX_WRITTEN_ABOUT {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use documents::{DocumentStoreError, FoldFault};
-use domain::{event::TypedEvent, id::WorkspaceId};
+use domain::{aggregate::user::is_example_address, event::TypedEvent, id::WorkspaceId};
 use lettre::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -11,13 +11,10 @@ use uuid::Uuid;
 use super::{
     addresses::Address,
     claims::{Claim, Claims, Failed, RENEWAL},
-    hourly_limit::HourlyLimit,
+    hourly_limit::{HourlyLimit, MailKind},
     smtp::{SendError, Smtp},
 };
 use consumer::EffectError;
-
-/// Domains without mailboxes (RFC 2606), which samples use.
-const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 
 /// Sends mails that this server has claimed.
 #[derive(Debug)]
@@ -56,11 +53,12 @@ impl Sender {
     pub(super) async fn send(
         &self,
         smtp: &Smtp,
-        (id, mail): (Uuid, Message),
+        (id, mail, kind): (Uuid, Message, MailKind),
         address: &Address,
         event: &TypedEvent,
     ) -> Result<(), EffectError> {
-        if is_sample(address) {
+        if is_example_address(&address.email) {
+            tracing::info!(workspace = %event.workspace, "an email to an example address is not sent");
             skipped("sample");
             return Ok(());
         }
@@ -73,9 +71,9 @@ impl Sender {
             Claim::Sent => return Ok(()),
             Claim::Elsewhere => return wait("another server is sending the mail"),
             Claim::Paused => return wait("the mail server may have the mail; it is sent again later"),
-            Claim::Fresh if self.exceeds_hourly_limit(workspace, address) => {
+            Claim::Fresh if self.exceeds_hourly_limit(workspace, kind, address) => {
                 tracing::warn!(
-                    %workspace, "an address has got too many mails in an hour; this one is not sent"
+                    %workspace, ?kind, "an address has got too many mails in an hour; this one is not sent"
                 );
                 self.claims.sent(workspace, id).await?;
                 skipped("too_many");
@@ -92,12 +90,12 @@ impl Sender {
     }
 
     /// Counts an email to an address, and returns whether it exceeds the hourly limit.
-    fn exceeds_hourly_limit(&self, workspace: WorkspaceId, address: &Address) -> bool {
+    fn exceeds_hourly_limit(&self, workspace: WorkspaceId, kind: MailKind, address: &Address) -> bool {
         self.hourly_limit.as_ref().is_some_and(|limit| {
             if address.confirmed {
-                limit.is_exceeded(workspace, &address.email)
+                limit.is_exceeded(workspace, kind, &address.email)
             } else {
-                limit.is_exceeded_unconfirmed(workspace, &address.email)
+                limit.is_exceeded_unconfirmed(workspace, kind, &address.email)
             }
         })
     }
@@ -159,9 +157,4 @@ pub(super) fn written(count: u64) {
 /// Counts a mail that is not written.
 pub(super) fn skipped(why: &'static str) {
     metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
-}
-
-fn is_sample(address: &Address) -> bool {
-    let domain = address.email.rsplit('@').next().unwrap_or_default();
-    SAMPLE_DOMAINS.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
 }

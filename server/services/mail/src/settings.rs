@@ -33,7 +33,7 @@ pub struct MailSettings {
     )]
     pub mail_from: lettre::message::Mailbox,
     /// Mails of one workspace to one address in an hour, and four times as many of all workspaces together; 0
-    /// is no limit
+    /// is no limit. News, links that confirm, links to set a password, and warnings have as many each
     #[arg(
         long,
         env = "FOLDLINE_MAILS_PER_HOUR",

@@ -1,8 +1,11 @@
 //! Mails over a real log and a real folder, without lanes: what a delivery looks up, and what it stores.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -15,7 +18,10 @@ use domain::{
     access::Role,
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
-        user::{PasswordResetRequested, UserErased, UserEvent, UserRegistered},
+        user::{
+            EmailChanged, EmailConfirmed, PasswordChanged, PasswordResetRequested, UserErased, UserEvent,
+            UserRegistered,
+        },
     },
     event::{DomainEvent, EventPayload as _},
     id::WorkspaceId,
@@ -26,7 +32,10 @@ use event_store::{EventStore as _, SqliteEventStore};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use test_support::{append, confirmed, customer, open_workspace, plaintext_opener::PlaintextOpener};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+};
 use uuid::Uuid;
 
 use super::{
@@ -90,11 +99,11 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        Self::with(None).await
+        Self::with(None, None).await
     }
 
     /// `transport`: another one than the folder.
-    async fn with(transport: Option<Transport>) -> Self {
+    async fn with(transport: Option<Transport>, per_hour: Option<NonZeroU32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteEventStore::open(&folder.path().join("events.db"), Arc::new(SystemClock), None)
             .await
@@ -120,7 +129,7 @@ impl Fixture {
             links: Arc::new(NoLinks),
             process_store: Arc::new(process_store),
             single_server: true,
-            per_hour: None,
+            per_hour,
             clock: Arc::new(SystemClock),
         });
         Self {
@@ -234,11 +243,7 @@ async fn an_address_that_cannot_be_read_is_a_failure() {
     assert_eq!(find(true).await.unwrap(), None);
 }
 
-/// A mail server that takes connections and never says anything.
-#[tokio::test]
-async fn an_interrupted_consumer_does_not_wait_for_its_mail_server() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("smtp://{}", silent.local_addr().unwrap());
+fn smtp(url: &str) -> Transport {
     let settings = MailSettings {
         smtp_url: Some(url.parse().unwrap()),
         smtp_password_file: None,
@@ -247,7 +252,91 @@ async fn an_interrupted_consumer_does_not_wait_for_its_mail_server() {
         mails_per_hour: 0,
         public_url: None,
     };
-    let fixture = Fixture::with(Smtp::of(&settings).unwrap().map(Transport::Smtp)).await;
+    Transport::Smtp(Smtp::of(&settings).unwrap().unwrap())
+}
+
+/// The subjects of the mails that a mail server has taken.
+type Taken = Arc<Mutex<Vec<String>>>;
+
+/// A mail server that takes every mail: its URL, and what it has taken.
+async fn accepting_mail_server() -> (String, Taken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let taken = Taken::default();
+    let subjects = Arc::clone(&taken);
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(take_mails(connection, Arc::clone(&subjects)));
+        }
+    });
+    (url, taken)
+}
+
+async fn take_mails(connection: TcpStream, subjects: Taken) {
+    let (reader, mut writer) = connection.into_split();
+    let mut lines = BufReader::new(reader).lines();
+    let mut is_mail = false;
+    let mut answer = "220 mail.test\r\n";
+    while writer.write_all(answer.as_bytes()).await.is_ok() {
+        answer = loop {
+            let Ok(Some(line)) = lines.next_line().await else {
+                return;
+            };
+            if !is_mail {
+                is_mail = line.starts_with("DATA");
+                break if is_mail { "354 go on\r\n" } else { "250 yes\r\n" };
+            }
+            if let Some(subject) = line.strip_prefix("Subject: ") {
+                subjects.lock().unwrap().push(subject.to_owned());
+            }
+            if line == "." {
+                is_mail = false;
+                break "250 taken\r\n";
+            }
+        };
+    }
+}
+
+/// Orders of a customer, or of another person in their name, use up nothing of what tells of a changed
+/// account.
+#[tokio::test]
+async fn warnings_are_sent_when_the_mails_about_orders_are_used_up() {
+    let (url, taken) = accepting_mail_server().await;
+    for is_confirmed in [true, false] {
+        let fixture = Fixture::with(Some(smtp(&url)), NonZeroU32::new(6)).await;
+        fixture.append(&user(), &[registered()]).await;
+        if is_confirmed {
+            let confirmed = UserEvent::from(EmailConfirmed {}).into_domain();
+            fixture.append(&user(), &[confirmed]).await;
+        }
+        for n in 0..20 {
+            fixture.append(&format!("order-{n}"), &[confirmed()]).await;
+        }
+        let moved = EmailChanged {
+            email: "countess@post.test".to_owned(),
+        };
+        let changes: [UserEvent; 2] = [PasswordChanged {}.into(), moved.into()];
+        for change in changes {
+            fixture.perform().await;
+            fixture.append(&user(), &[change.into_domain()]).await;
+        }
+        fixture.perform().await;
+        let mut subjects = std::mem::take(&mut *taken.lock().unwrap());
+        subjects.sort();
+        let orders = if is_confirmed { 6 } else { 2 };
+        let mut expected = vec!["The email of your account was changed", "Welcome"];
+        expected.extend(vec!["Your order is confirmed"; orders]);
+        expected.push("Your password was changed");
+        assert_eq!(subjects, expected);
+    }
+}
+
+/// A mail server that takes connections and never says anything.
+#[tokio::test]
+async fn an_interrupted_consumer_does_not_wait_for_its_mail_server() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let fixture = Fixture::with(Some(smtp(&url)), None).await;
     fixture.append(&user(), &[registered()]).await;
     let work = fixture.work().await;
     let interrupt = async {

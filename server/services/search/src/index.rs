@@ -30,7 +30,7 @@ use projection::effect::ProcessedPositions;
 
 /// Raised with every change of fields, stored documents or [`tokens`]: an index of another
 /// format is created again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The name of the tokenizer.
 const WORDS: &str = "words";
@@ -179,6 +179,26 @@ impl Files {
         if metas.iter().any(|meta| meta.num_deleted_docs() > 0) {
             return Ok(false);
         }
+        let (known, unknown) = self.other_files()?;
+        for file in unknown {
+            let file = self.folder.join(file);
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&file)(error)),
+                _ => {}
+            }
+        }
+        Ok(known.is_empty())
+    }
+
+    /// Whether a segment is being made by a merge: its files are there, and it is not committed yet.
+    pub(super) fn is_merging(&self) -> Result<bool, SearchError> {
+        let (known, _) = self.other_files()?;
+        Ok(!known.is_empty())
+    }
+
+    /// The files of segments that are not committed: those that the index knows of, and the others.
+    fn other_files(&self) -> Result<(Vec<PathBuf>, Vec<PathBuf>), SearchError> {
+        let metas = self.index.searchable_segment_metas()?;
         let committed: HashSet<String> = metas.iter().map(|meta| meta.id().uuid_string()).collect();
         let mut others = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
@@ -190,15 +210,7 @@ impl Files {
         }
         // After the names: a file is known before it is created.
         let known = self.index.directory().list_managed_files();
-        let (known, unknown): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| known.contains(file));
-        for file in unknown {
-            let file = self.folder.join(file);
-            match fs::remove_file(&file) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&file)(error)),
-                _ => {}
-            }
-        }
-        Ok(known.is_empty())
+        Ok(others.into_iter().partition(|file| known.contains(file)))
     }
 
     /// A searcher over the committed documents.

@@ -2,7 +2,7 @@
 
 use tantivy::{
     Index, IndexWriter,
-    indexer::{IndexWriterOptions, LogMergePolicy},
+    indexer::{IndexWriterOptions, LogMergePolicy, NoMergePolicy},
 };
 
 /// The memory limit of the writer, in bytes: the least that tantivy allows. A part of it is allocated for
@@ -24,16 +24,27 @@ pub(super) fn open(index: &Index) -> tantivy::Result<IndexWriter> {
         .num_merge_threads(1)
         .build();
     let writer: IndexWriter = index.writer_with_options(options)?;
-    writer.set_merge_policy(Box::new(merge_policy()));
+    resume_merges(&writer);
     collect_garbage(&writer)?;
     Ok(writer)
+}
+
+/// Begins no merges from now on. While deleted documents are removed from the files, that is the only merge:
+/// of two merges of one segment the index discards the later, with a warning and for nothing.
+pub(super) fn pause_merges(writer: &IndexWriter) {
+    writer.set_merge_policy(Box::new(NoMergePolicy));
+}
+
+/// Merges again from the next commit on.
+pub(super) fn resume_merges(writer: &IndexWriter) {
+    writer.set_merge_policy(Box::new(merge_policy()));
 }
 
 /// Rolls back what was not committed, including its files.
 pub(super) fn roll_back(writer: &mut IndexWriter) -> tantivy::Result<()> {
     writer.rollback()?;
     // It is another writer now, with the settings of tantivy.
-    writer.set_merge_policy(Box::new(merge_policy()));
+    resume_merges(writer);
     collect_garbage(writer)
 }
 

@@ -165,6 +165,7 @@ async fn every_part_of_a_name_is_found_in_every_encoding() {
         ("p-5", "แก้วกาแฟเซรามิก"),
         ("p-6", long),
         ("p-7", "Cre\u{300}me bru\u{302}le\u{301}e"),
+        ("p-8", "Tea \u{1f375} green"),
     ] {
         fixture
             .perform(&format!("product-{sku}"), &[listed(sku, name)])
@@ -181,7 +182,18 @@ async fn every_part_of_a_name_is_found_in_every_encoding() {
             ],
         ),
         ("p-2", vec!["马克杯", "蓝色", "杯", "马克杯 两件", "色马"]),
-        ("p-3", vec!["マグ", "ﾏｸﾞ", "マク\u{3099}", "カップ", "対応マグ"]),
+        (
+            "p-3",
+            vec![
+                "マグ",
+                "ﾏｸﾞ",
+                "マク\u{3099}",
+                "カップ",
+                "対応マグ",
+                "かっぷ",
+                "まぐ",
+            ],
+        ),
         ("p-4", vec!["머그컵", "머그", "컵", "세트"]),
         ("p-5", vec!["กาแฟ", "เซรามิก"]),
         (
@@ -189,6 +201,7 @@ async fn every_part_of_a_name_is_found_in_every_encoding() {
             vec![long, "donaudampfschifffahrtselektrizitatenhaupt", "Donaudampf"],
         ),
         ("p-7", vec!["cr\u{e8}me", "brulee", "br\u{fb}l\u{e9}e"]),
+        ("p-8", vec!["\u{1f375}", "tea \u{1f375}", "\u{1f375}\u{fe0f}"]),
     ] {
         for query in queries {
             let found = fixture.found(query).await;

@@ -1,8 +1,9 @@
 //! The tokens of texts and queries.
 //!
-//! A letter has one form in all of its encodings and widths (NFKC), in lower case and without accents. A
-//! script that is written without spaces has no words to split at: its tokens are pairs of adjacent letters,
-//! in texts also single ones, so that each part of a name is found. Offsets are those of the original text.
+//! A letter has one form in all of its encodings and widths (NFKC), in lower case and without accents, and a
+//! syllable one in both kinds of Kana. A script that is written without spaces has no words to split at: its
+//! tokens are pairs of adjacent letters, in texts also single ones, so that each part of a name is found. So
+//! are those of emoji, which stand alone or beside each other. Offsets are those of the original text.
 
 use std::vec;
 
@@ -36,7 +37,7 @@ fn analyzer(tokenizer: WordTokenizer) -> TextAnalyzer {
 }
 
 /// Whether the script of a letter is written without spaces between words, or with suffixes at them as in
-/// Korean: Thai, Lao, Burmese, Khmer, Hangul, Kana, Bopomofo and Han.
+/// Korean: Thai, Lao, Burmese, Khmer, Hangul, Kana, Bopomofo and Han; and whether it is a picture.
 pub(super) const fn is_unspaced(letter: char) -> bool {
     matches!(letter,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1100}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}'
@@ -44,11 +45,29 @@ pub(super) const fn is_unspaced(letter: char) -> bool {
         | '\u{3031}'..='\u{3035}' | '\u{303b}' | '\u{3040}'..='\u{31bf}' | '\u{31f0}'..='\u{31ff}'
         | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{a960}'..='\u{a97f}'
         | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+        || is_picture(letter)
+}
+
+/// Whether a character is a picture, as emoji and dingbats are; two letters of the last range are a flag.
+const fn is_picture(character: char) -> bool {
+    matches!(character,
+        '\u{2190}'..='\u{2bff}' | '\u{3030}' | '\u{303d}' | '\u{1f000}'..='\u{1f0ff}'
+        | '\u{1f1e6}'..='\u{1faff}')
+}
+
+/// A syllable of Hiragana as that of Katakana: Japanese names have either.
+fn katakana(character: char) -> char {
+    match character {
+        '\u{3041}'..='\u{3096}' | '\u{309d}' | '\u{309e}' => {
+            char::from_u32(u32::from(character) + 0x60).unwrap_or(character)
+        }
+        other => other,
+    }
 }
 
 /// Whether a character makes no difference: an accent of the Latin, Greek or Cyrillic script, a point of
-/// Hebrew or Arabic, the Arabic elongation, an invisible joiner or a variation selector. Other marks are
-/// parts of their letters, as vowels in Indic scripts, or the voicing in Kana.
+/// Hebrew or Arabic, the Arabic elongation, an invisible joiner, a variation selector or the colour of an
+/// emoji's skin. Other marks are parts of their letters, as vowels in Indic scripts, or the voicing in Kana.
 const fn is_ignored(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{5bf}'
@@ -56,7 +75,8 @@ const fn is_ignored(character: char) -> bool {
         | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}'
         | '\u{6e7}' | '\u{6e8}' | '\u{6ea}'..='\u{6ed}' | '\u{1ab0}'..='\u{1aff}'
         | '\u{1dc0}'..='\u{1dff}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{20d0}'..='\u{20ff}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}' | '\u{feff}' | '\u{e0100}'..='\u{e01ef}')
+        | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}'
+        | '\u{e0100}'..='\u{e01ef}')
 }
 
 /// Splits a text into words, and the words of unspaced scripts into letters.
@@ -160,7 +180,7 @@ impl FoldedText {
             for character in characters.drain(..) {
                 if is_combining_mark(character) {
                     folded.add_mark(character, from + grapheme.len(), begins_word);
-                } else if character.is_alphanumeric() {
+                } else if character.is_alphanumeric() || is_picture(character) {
                     let start = folded.text.len();
                     folded.text.push(character);
                     folded.letters.push(Letter {
@@ -215,7 +235,13 @@ fn fold(grapheme: &str, characters: &mut Vec<char>) {
         .nfkd()
         .flat_map(char::to_lowercase)
         .filter(|character| !is_ignored(*character))
-        .map(|character| if character == 'ς' { 'σ' } else { character });
+        .map(|character| {
+            if character == 'ς' {
+                'σ'
+            } else {
+                katakana(character)
+            }
+        });
     characters.extend(folded.nfc());
 }
 
@@ -302,6 +328,38 @@ mod tests {
             texts(of_queries(), "\u{1106}\u{1165}\u{1100}\u{1173}"),
             ["\u{ba38}\u{adf8}"]
         );
+    }
+
+    #[test]
+    fn a_syllable_of_kana_has_one_form() {
+        for (hiragana, katakana) in [
+            ("\u{304b}\u{3063}\u{3077}", "\u{30ab}\u{30c3}\u{30d7}"),
+            ("\u{304c}", "\u{30ab}\u{3099}"),
+            ("\u{3094}\u{309e}", "\u{30f4}\u{30fe}"),
+        ] {
+            for tokens in [of_texts, of_queries] {
+                assert_eq!(texts(tokens(), hiragana), texts(tokens(), katakana), "{hiragana}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_is_found_alone_and_beside_others() {
+        assert_eq!(
+            texts(of_texts(), "Tea \u{1f375} green"),
+            ["tea", "\u{1f375}", "green"]
+        );
+        assert_eq!(texts(of_texts(), "tea\u{1f375}"), ["tea", "\u{1f375}"]);
+        assert_eq!(texts(of_queries(), "\u{2615}\u{fe0f}"), ["\u{2615}"]);
+        // the colour of the skin and the joiner make no difference, and a flag is a pair
+        assert_eq!(texts(of_queries(), "\u{1f44d}\u{1f3fd}"), ["\u{1f44d}"]);
+        assert_eq!(
+            texts(of_queries(), "\u{1f469}\u{200d}\u{1f3eb}"),
+            ["\u{1f469}\u{1f3eb}"]
+        );
+        assert_eq!(texts(of_queries(), "\u{1f1e9}\u{1f1ea}"), ["\u{1f1e9}\u{1f1ea}"]);
+        let all = texts(of_texts(), "\u{30de}\u{30b0}\u{1f375}");
+        assert!(all.contains(&"\u{1f375}".to_owned()), "{all:?}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::{
     commit_batch::CommitBatch,
     entry::{IndexedDocument, TextPart, joined},
     index::{Fields, Files, SearchError, owner_term},
-    index_writer::roll_back,
+    index_writer::{pause_merges, resume_merges, roll_back},
     job_fold::{JobFold, USER_ERASED},
 };
 use documents::Opener;
@@ -244,6 +244,9 @@ impl Writer {
             self.index.add_document(document)?;
         }
         self.is_confirmed &= !erased && forgotten.is_empty();
+        if !self.is_confirmed {
+            pause_merges(&self.index);
+        }
         self.commit_index()?;
         if !forgotten.is_empty() {
             self.positions.clear();
@@ -334,12 +337,14 @@ impl Writer {
     }
 
     fn try_confirm(&mut self, attempts: u32) -> Result<bool, SearchError> {
+        pause_merges(&self.index);
         for attempt in 0..attempts {
             if attempt > 0 {
                 pause(COMMIT_INTERVAL);
             }
             if self.purge()? {
                 self.is_confirmed = true;
+                resume_merges(&self.index);
                 self.commit_index()?;
                 return Ok(true);
             }
@@ -350,13 +355,18 @@ impl Writer {
     /// Removes deleted documents from the files: they stay in their segment until it is merged. `false`: a
     /// merge is running, and a file may have some.
     fn purge(&mut self) -> Result<bool, SearchError> {
+        // What an earlier commit began ends first: it may have the same segments.
+        self.index.garbage_collect_files().wait()?;
+        if self.files.is_merging()? {
+            return Ok(false);
+        }
         let metas = self.files.index.searchable_segment_metas()?;
         let segments: Vec<_> = metas
             .iter()
             .filter(|meta| meta.num_deleted_docs() > 0)
             .map(tantivy::SegmentMeta::id)
             .collect();
-        // A segment that is being merged already is removed by that merge.
+        // A merge that has not made a file yet is not seen: then its segments are not there any more.
         let is_merged = segments.is_empty() || self.index.merge(&segments).wait().is_ok();
         self.files.reader.reload()?;
         self.index.garbage_collect_files().wait()?;

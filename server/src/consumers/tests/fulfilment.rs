@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use command::CommandFailure;
 use domain::{
+    access::Role,
     aggregate::{inventory::InventoryEvent, payment::METHODS},
     event::DomainEvent,
 };
@@ -288,7 +290,7 @@ async fn a_charge_and_a_reservation_of_staff_stand_for_no_order() {
         ),
         (
             "2",
-            "it cannot be reserved: another quantity was reserved under this order's id",
+            "it cannot be reserved: something else was reserved under this order's id",
         ),
     ] {
         shop.order(id, &["mug"], "tok_ok").await;
@@ -304,6 +306,61 @@ async fn a_charge_and_a_reservation_of_staff_stand_for_no_order() {
     let charges = shop.charges().await;
     assert_eq!(charges.len(), 1);
     assert!(charges[0].refunded_at.is_some());
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_do_not_move_what_fulfilment_has_reserved_and_an_order_ships_with_its_goods() {
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 1).await;
+    let placed = shop.order("1", &["mug"], "tok_ok").await;
+    shop.settled(Some(placed.correlation_id)).await.unwrap();
+    for what in ["ReserveStock", "ReleaseStock", "ShipStock"] {
+        let mut data = json!({"order": "1"});
+        if what == "ReserveStock" {
+            data["quantity"] = json!(1);
+        }
+        let moved = shop.send(json!({"type": what, "stream": "inventory-mug", "data": data}));
+        match moved.await {
+            Err(CommandFailure::Rejected(refused)) => assert_eq!(refused.rule, "stock-of-an-order"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    // The last mug is not sold again.
+    let late = shop.order("2", &["mug"], "tok_ok").await;
+    shop.settled(Some(late.correlation_id)).await.unwrap();
+    assert_eq!(shop.document("orders", "2").await["status"], "rejected");
+    for what in ["ShipOrder", "DeliverOrder"] {
+        assert!(shop.tell("1", what).await);
+    }
+    shop.settled(None).await.unwrap();
+    let shipped = BTreeMap::from([(("1".to_owned(), "mug".to_owned()), vec![1])]);
+    assert_eq!(shipments(&shop).await, shipped);
+    assert_eq!(shop.document("inventory", "mug").await["on_hand"], 0);
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_id_staff_have_used_for_stock_is_rejected() {
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 5).await;
+    for (order, further) in [("1", None), ("2", Some("ReleaseStock")), ("3", Some("ShipStock"))] {
+        let stock = |what: &str, data: serde_json::Value| json!({"type": what, "stream": "inventory-mug", "data": data});
+        let reserve = stock("ReserveStock", json!({"order": order, "quantity": 1}));
+        shop.send(reserve).await.unwrap();
+        if let Some(what) = further {
+            shop.send(stock(what, json!({"order": order}))).await.unwrap();
+        }
+        shop.order(order, &["mug"], "tok_ok").await;
+        shop.settled(None).await.unwrap();
+        let document = shop.document("orders", order).await;
+        let reason = document["reason"].as_str().unwrap_or_default();
+        assert_eq!(document["status"], "rejected", "{document}");
+        assert!(reason.starts_with("it cannot be reserved") || reason.starts_with("its reserved stock"));
+    }
+    let stock = shop.document("inventory", "mug").await;
+    assert_eq!((&stock["on_hand"], &stock["reserved"]), (&json!(4), &json!(0)));
+    assert!(shop.charges().await.is_empty());
     shop.stop().await;
 }
 
@@ -344,6 +401,9 @@ enum Step {
     Order(u8, u8),
     /// A command for an order: the order, and the type.
     Tell(u8, &'static str),
+    /// A command of staff about the stock of an order, perhaps before it is placed: the order, the product,
+    /// and the type.
+    MoveStock(u8, u8, &'static str),
     /// Goods arrive.
     Receive(u8),
     /// An educator puts the clock forward.
@@ -363,6 +423,8 @@ fn steps() -> impl Strategy<Value = (u64, Vec<Step>)> {
         4 => any::<u8>().prop_map(|order| Step::Tell(order, "CancelOrder")),
         3 => any::<u8>().prop_map(|order| Step::Tell(order, "ShipOrder")),
         1 => any::<u8>().prop_map(|order| Step::Tell(order, "DeliverOrder")),
+        3 => (any::<u8>(), 0..3_u8, prop::sample::select(vec!["ReserveStock", "ReleaseStock", "ShipStock"]))
+            .prop_map(|(order, sku, what)| Step::MoveStock(order, sku, what)),
         2 => (0..3_u8).prop_map(Step::Receive),
         2 => (1..9_000_u16).prop_map(Step::PutForward),
         2 => Just(Step::Crash),
@@ -384,6 +446,21 @@ async fn run_step(shop: Shop, orders: &mut u8, step: &Step) -> Shop {
         Step::Tell(_, _) if *orders == 0 => {}
         Step::Tell(order, what) => {
             shop.tell(&(order % *orders).to_string(), what).await;
+        }
+        Step::MoveStock(order, sku, what) => {
+            let order = (order % (*orders + 1)).to_string();
+            let mut data = json!({"order": order});
+            if *what == "ReserveStock" {
+                data["quantity"] = json!(1);
+            }
+            let stream = format!("inventory-{}", SKUS[usize::from(*sku)]);
+            let moved = shop
+                .send(json!({"type": what, "stream": stream, "data": data}))
+                .await;
+            assert!(
+                matches!(moved, Ok(_) | Err(CommandFailure::Rejected(_))),
+                "{moved:?}"
+            );
         }
         Step::Receive(sku) => {
             let stream = format!("inventory-{}", SKUS[usize::from(*sku)]);
@@ -442,9 +519,28 @@ async fn stock_adds_up(shop: &Shop) -> BTreeMap<(String, String), i64> {
     reserved
 }
 
+/// The units of each product that fulfilment has shipped for each order.
+async fn shipments(shop: &Shop) -> BTreeMap<(String, String), Vec<u32>> {
+    let mut shipments: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+    for event in shop.log().await {
+        let is_own = event.metadata.actor.role == Role::System;
+        if let DomainEvent::Inventory(InventoryEvent::StockShipped(shipped)) = event.decode().unwrap().payload
+            && is_own
+        {
+            let sku = event.stream.id().to_owned();
+            shipments
+                .entry((shipped.order, sku))
+                .or_default()
+                .push(shipped.quantity);
+        }
+    }
+    shipments
+}
+
 /// Every order has ended, and stock, payments and the provider's books agree with its outcome.
 async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
     let reserved = stock_adds_up(shop).await;
+    let shipments = shipments(shop).await;
     let charges = shop.charges().await;
     for n in 0..orders {
         let id = n.to_string();
@@ -472,6 +568,20 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
             other => panic!("order {id} is left {other}: {order}"),
         };
         assert_eq!((charge_count, reserved_quantity), expected, "{status}: {order}");
+        let has_left = matches!(status, "shipped" | "delivered");
+        for sku in SKUS {
+            let mut lines = order["lines"].as_array().unwrap().iter();
+            let expected: &[u32] = match lines.find(|line| line["sku"] == sku && has_left) {
+                Some(_) => &[1],
+                None => &[],
+            };
+            let shipped = shipments.get(&(id.clone(), sku.to_owned()));
+            assert_eq!(
+                shipped.map_or(&[][..], Vec::as_slice),
+                expected,
+                "{sku} of {order}"
+            );
+        }
         let payment = shop.document("payments", &id).await;
         let paid = match payment["status"].as_str() {
             Some("processed") => 1,

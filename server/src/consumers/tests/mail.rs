@@ -8,7 +8,7 @@ use domain::{
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
         user::{
-            EmailChanged, EmailConfirmationRequested, LanguageChanged, PasswordChanged,
+            EmailChanged, EmailConfirmationRequested, EmailConfirmed, LanguageChanged, PasswordChanged,
             PasswordResetRequested, UserErased, UserEvent, UserRegistered,
         },
     },
@@ -103,11 +103,11 @@ async fn register_in(language: Language, shop: &Shop, person: &Actor) {
         role: Role::Customer,
         language,
     };
-    shop.append(
-        &format!("user-{}", person.id),
-        &[UserEvent::from(registered).into_domain()],
-    )
-    .await;
+    let registered = UserEvent::from(registered).into_domain();
+    // Only a confirmed address is greeted by name.
+    let confirmed = UserEvent::from(EmailConfirmed {}).into_domain();
+    shop.append(&format!("user-{}", person.id), &[registered, confirmed])
+        .await;
     // An order of theirs may lie on another partition, and a user without an address gets no mail.
     settled(shop).await;
 }

@@ -1,6 +1,9 @@
 //! An event that this program cannot read: its partition stops there, and nothing else does.
 
+use std::time::Duration;
+
 use domain::view;
+use query::{QueryError, settled::SettleRequest};
 
 use super::monitor::tamper;
 use crate::read_side::testing::{Shop, append, received};
@@ -31,11 +34,25 @@ async fn a_partition_with_an_unreadable_event_stops_alone_also_at_a_start() {
         tokio::task::yield_now().await;
     };
     assert_eq!((inventory.as_of.position(0), inventory.behind), (1, 2));
-    assert!(
-        inventory.failing[0].reason.contains("unreadable"),
-        "{:?}",
-        inventory.failing
-    );
+    let failing = &inventory.failing[0];
+    assert_eq!((failing.partition, failing.stopped), (0, true), "{failing:?}");
+    let reason = "the event at position 2 is unreadable";
+    assert!(failing.reason.contains(reason), "{failing:?}");
+    let request = SettleRequest {
+        timeout: Duration::ZERO,
+        ..SettleRequest::default()
+    };
+    match shop.read.settlement.settled(shop.workspace, &request).await {
+        Err(QueryError::NotSettled { waiting_for }) => {
+            let of_view = waiting_for.iter().find(|what| what.starts_with(VIEW)).unwrap();
+            assert!(
+                of_view.starts_with("inventory 0:1 of 0:3 (stopped: "),
+                "{of_view}"
+            );
+            assert!(of_view.contains(reason), "{of_view}");
+        }
+        other => panic!("{other:?}"),
+    }
     // The others go on.
     append(&*shop.store, other, "inventory-mug-1", &[received(5)]).await;
     progress(other).reaches(&"0:2".parse().unwrap()).await;

@@ -72,7 +72,7 @@ async fn confirms_the_password(app: TestApp) {
         mails["data"][1]["to"]
             .as_str()
             .unwrap()
-            .contains("<ada@example.org>")
+            .contains("ada@example.org")
     );
     assert!(!mails["data"][1].to_string().contains("countess@"));
     let log: Value = app

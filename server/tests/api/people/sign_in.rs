@@ -53,13 +53,145 @@ async fn an_account_in_a_purged_workspace_does_not_count() {
     let app = TestApp::start().await;
     let body = json!({"email": "ada@example.org", "password": PASSWORD});
     let gone = app.educator().await;
-    registered(&app, &gone, "ada@example.org").await;
-    registered(&app, &app.educator().await, "ada@example.org").await;
-    assert_eq!(sign_in(&app, &body).await.status(), StatusCode::BAD_REQUEST);
+    let (left, _) = registered(&app, &gone, "ada@example.org").await;
+    let (stays, _) = registered(&app, &app.educator().await, "ada@example.org").await;
+    let named = credentials("ada@example.org", PASSWORD, &left);
+    assert_eq!(sign_in(&app, &named).await.status(), StatusCode::OK);
+    assert_eq!(
+        signed_in_to(sign_in(&app, &body).await).await,
+        json!(left.workspace)
+    );
     let path = format!("/api/v1/workspace?confirm={}", gone.workspace);
     let purge = app.request(Method::DELETE, &path).bearer_auth(&gone.token);
     assert_eq!(purge.send().await.unwrap().status(), StatusCode::ACCEPTED);
-    assert_eq!(sign_in(&app, &body).await.status(), StatusCode::OK);
+    assert_eq!(
+        signed_in_to(sign_in(&app, &body).await).await,
+        json!(stays.workspace)
+    );
+}
+
+/// A stranger's account under the email of another person, in a workspace that the stranger has opened.
+async fn stranger(app: &TestApp, email: &str, password: &str) -> Person {
+    let sandbox = app.educator().await;
+    let person = app.student(&sandbox.join_code).await;
+    let mut command = register(id(app, &person).await, email);
+    command["data"]["password"] = json!(password);
+    app.command(&person, &command).await;
+    person
+}
+
+/// Makes a guess at the owner's password the password of the stranger's own account.
+async fn set_own_password(app: &TestApp, stranger: &Person, current: &str, new: &str) {
+    let change = app
+        .request(Method::PUT, "/api/v1/sessions/password")
+        .bearer_auth(&stranger.token)
+        .json(&json!({"current": current, "new": new}));
+    assert_eq!(change.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+}
+
+/// The workspace of an access token that a sign-in has answered.
+async fn signed_in_to(response: Response) -> Value {
+    assert_eq!(response.status(), StatusCode::OK);
+    let access: Value = response.json().await.unwrap();
+    access["workspace"].clone()
+}
+
+#[tokio::test]
+async fn a_guess_that_is_the_password_of_a_strangers_own_account_counts_and_is_not_told() {
+    let app = behind_a_proxy().await;
+    app.stop_clock();
+    let email = "ada@example.org";
+    let (owner, _) = registered(&app, &app.educator().await, email).await;
+    let mut own = "a password of strangers".to_owned();
+    let stranger = stranger(&app, email, &own).await;
+    let mut answers = Vec::new();
+    for n in 0..14 {
+        // The owner's own password is among the guesses that are too many.
+        let guess = match n {
+            12 => PASSWORD.to_owned(),
+            _ => format!("guess number {n} of a stranger"),
+        };
+        set_own_password(&app, &stranger, &own, &guess).await;
+        let request = app.post("/api/v1/sessions", &json!({"email": email, "password": guess}));
+        let answer = request
+            .header("x-forwarded-for", "192.0.2.1")
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status().as_u16();
+        if status == 200 {
+            assert_eq!(signed_in_to(answer).await, json!(stranger.workspace), "{n}");
+        }
+        answers.push(status);
+        own = guess;
+    }
+    assert_eq!(answers, [&[200; 10][..], &[429; 4][..]].concat());
+    // As many wrong passwords as these were tried at the owner's account.
+    let right = credentials(email, PASSWORD, &owner);
+    assert_eq!(
+        sign_in_from(&app, "192.0.2.1", &right).await,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(sign_in_from(&app, "192.0.2.2", &right).await, StatusCode::OK);
+    let anywhere = json!({"email": email, "password": PASSWORD});
+    assert_eq!(sign_in_from(&app, "192.0.2.2", &anywhere).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_right_guess_that_is_the_password_of_a_strangers_own_account_is_answered_like_a_wrong_one() {
+    let app = TestApp::start().await;
+    let email = "ada@example.org";
+    registered(&app, &app.educator().await, email).await;
+    let mut own = "a password of strangers".to_owned();
+    let stranger = stranger(&app, email, &own).await;
+    for guess in ["a wrong password", PASSWORD, "another wrong password"] {
+        let before = sign_in(&app, &credentials(email, &own, &stranger)).await;
+        assert_eq!(before.status(), StatusCode::OK);
+        set_own_password(&app, &stranger, &own, guess).await;
+        guess.clone_into(&mut own);
+        let answer = sign_in(&app, &json!({"email": email, "password": guess})).await;
+        assert_eq!(signed_in_to(answer).await, json!(stranger.workspace), "{guess}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_to_a_strangers_own_account_does_not_end_the_count_of_the_owners() {
+    let app = behind_a_proxy().await;
+    app.stop_clock();
+    let email = "ada@example.org";
+    let (owner, _) = registered(&app, &app.educator().await, email).await;
+    let stranger = stranger(&app, email, "a password of strangers").await;
+    let guess = credentials(email, "a wrong password", &owner);
+    let own = credentials(email, "a password of strangers", &stranger);
+    let anywhere = json!({"email": email, "password": "a password of strangers"});
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        for _ in 0..4 {
+            answers.push(sign_in_from(&app, "192.0.2.1", &guess).await.as_u16());
+        }
+        for right in [&own, &anywhere] {
+            sign_in_from(&app, "192.0.2.1", right).await;
+        }
+    }
+    // The stranger's own password without a workspace is one guess at the owner's account, the first time.
+    assert_eq!(answers, [&[401; 9][..], &[429; 7][..]].concat());
+    let right = credentials(email, PASSWORD, &owner);
+    assert_eq!(sign_in_from(&app, "192.0.2.2", &right).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_person_signs_in_without_a_workspace_as_often_as_they_like() {
+    let app = TestApp::start().await;
+    app.stop_clock();
+    claim(&app, "ada@example.org", 2).await;
+    let (person, _) = registered(&app, &app.educator().await, "ada@example.org").await;
+    let body = json!({"email": "ada@example.org", "password": PASSWORD});
+    for _ in 0..30 {
+        assert_eq!(
+            signed_in_to(sign_in(&app, &body).await).await,
+            json!(person.workspace)
+        );
+    }
 }
 
 #[tokio::test]

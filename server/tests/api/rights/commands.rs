@@ -51,8 +51,8 @@ const RULES: &[(&str, Row)] = &[
     ("CancelOrder", [401, 422, 200, 200, 422, 200, 422]),
     ("ShipOrder", SHOP),
     ("DeliverOrder", SHOP),
-    // it is confirmed already: a confirmation changes nothing, a rejection comes too late
-    ("ConfirmOrder", [401, 403, 403, 403, 403, 200, 422]),
+    ("ConfirmOrder", SYSTEM),
+    // it is confirmed already: a rejection comes too late
     ("RejectOrder", [401, 403, 403, 403, 403, 422, 422]),
     ("RefundOrder", SYSTEM),
     ("ProcessPayment", EDUCATORS),

@@ -53,6 +53,7 @@ fn with(taken: &str, index: usize, pointer: &str, value: Value) -> (String, usiz
 }
 
 /// Made-up files, the faulty line of each, and a part of the message: the field.
+#[expect(clippy::too_many_lines, reason = "a table, one row for each fault")]
 fn made_up(taken: &str) -> Vec<((String, usize), &'static str)> {
     let listed = line_of(taken, "ProductListed", "educator");
     let received = line_of(taken, "StockReceived", "educator");
@@ -62,7 +63,43 @@ fn made_up(taken: &str) -> Vec<((String, usize), &'static str)> {
         .position(|line| line["type"].as_str().unwrap().starts_with("foldline.command"))
         .unwrap();
     let nil = json!(Uuid::nil());
+    let end = json_lines(taken).len() - 1;
     vec![
+        // what this program does not write
+        (
+            (
+                forged(taken, |lines| {
+                    lines[received]["data"]["note"] = json!("\u{202e}<b>".repeat(10_000));
+                }),
+                received,
+            ),
+            "data.note",
+        ),
+        (
+            (
+                forged(taken, |lines| {
+                    lines[command]["data"]["answer"]["note"] = json!("<b>");
+                }),
+                command,
+            ),
+            "data.answer",
+        ),
+        // ids
+        (with(taken, received, "/causationid", nil.clone()), "causationid"),
+        (
+            (
+                forged(taken, |lines| lines[received]["id"] = lines[listed]["id"].clone()),
+                end,
+            ),
+            "have the id",
+        ),
+        (
+            (
+                forged(taken, |lines| lines.insert(command + 1, lines[command].clone())),
+                command + 1,
+            ),
+            "is there once",
+        ),
         // the workspace
         (with(taken, 0, "/data/join_code", json!("A")), "data.join_code"),
         (
@@ -211,4 +248,62 @@ async fn a_file_is_imported_whole_or_not_at_all() {
         let again = target.import(&format!("{taken}{second}")).await.unwrap();
         assert!(again.iter().all(|one| one.already_existed));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_was_cut_between_two_workspaces_is_refused_whole() {
+    let (app, educator, _) = class().await;
+    let taken = download_export(&app, &educator).await;
+    let other = app.educator().await;
+    let second = download_export(&app, &other).await;
+    app.stop().await;
+    let source = ImportTarget::files();
+    source.import(&format!("{taken}{second}")).await.unwrap();
+    let both = source.export().await;
+    let parts = json_lines(&both);
+    let ends: Vec<_> = parts
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line["type"] == "foldline.end.v1")
+        .map(|(n, _)| n + 1)
+        .collect();
+    assert_eq!(ends.len(), 2);
+    let part = |from: usize, to: usize| -> String {
+        let lines = both.lines().skip(from).take(to - from);
+        lines.map(|line| line.to_owned() + "\n").collect()
+    };
+    for target in [ImportTarget::files(), ImportTarget::postgres().await] {
+        for (cut, said) in [
+            (part(0, ends[0]), "before workspace 2 of 2"),
+            (part(ends[0], ends[1]), "the file is not whole"),
+            (part(0, ends[0]) + &second, "the file is not whole"),
+        ] {
+            let refused = target.import(&cut).await.unwrap_err().to_string();
+            assert!(refused.contains(said), "{said}: {refused}");
+            assert!(
+                target
+                    .store()
+                    .await
+                    .workspaces(None, 10)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
+        }
+        let imported = target.import(&both).await.unwrap();
+        assert!(imported.len() == 2 && imported.iter().all(|one| one.is_counted));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_an_earlier_version_is_imported_and_says_that_it_is_not_counted() {
+    let (app, educator, _) = class().await;
+    let taken = download_export(&app, &educator).await;
+    app.stop().await;
+    let earlier = forged(&taken, |lines| {
+        lines[0]["type"] = json!("foldline.workspace.v1");
+        lines[0]["data"].as_object_mut().unwrap().remove("part");
+    });
+    let imported = ImportTarget::files().import(&earlier).await.unwrap();
+    assert!(!imported[0].is_counted);
 }

@@ -90,7 +90,7 @@ fn spoiled(taken: &str) -> Vec<(String, usize, &'static str)> {
         ),
         (replaced(listed, "{", "["), listed, "is not a CloudEvent"),
         (
-            replaced(0, "workspace.v1", "workspace.v9"),
+            replaced(0, "workspace.v2", "workspace.v9"),
             0,
             "another version of this program",
         ),
@@ -117,9 +117,15 @@ fn spoiled(taken: &str) -> Vec<(String, usize, &'static str)> {
         (without_line(taken, end - 1), end - 1, "commands were exported"),
         (
             replaced(command, "\"answer\":{", "\"answer\":{\"other\":1,"),
-            end,
-            "not those that were exported",
+            command,
+            "data.answer",
         ),
+        (
+            replaced(0, "\"number\":1", "\"number\":2"),
+            0,
+            "its part is none of its parts",
+        ),
+        (replaced(0, "workspace.v2", "workspace.v1"), 0, "the part is in"),
         (
             replaced(0, "Class 7b", "Class 8c"),
             end,

@@ -71,6 +71,7 @@ pub(crate) fn check(
     };
     check_order(history, log);
     check_compensations(history, log);
+    check_shipments(history, log);
     {
         let commands = history.commands();
         report.commands = commands.len();
@@ -214,6 +215,29 @@ fn check_compensations(history: &History, log: &[StoredEvent]) {
         history.require(left == 0, event.stream.id(), || {
             let stream = &event.stream;
             format!("{stream} was rejected or cancelled, but has reserved stock or a charge ({left})")
+        });
+    }
+}
+
+/// The stock of an order, which has one line, has left once if the order was shipped, and otherwise not.
+fn check_shipments(history: &History, log: &[StoredEvent]) {
+    let mut left: HashMap<String, usize> = HashMap::new();
+    for event in log.iter().filter(|event| event.event_type == "StockShipped") {
+        if let Some(order) = order_of(event) {
+            *left.entry(order).or_default() += 1;
+        }
+    }
+    let is_shipped: HashSet<&str> = log
+        .iter()
+        .filter(|event| event.event_type == "OrderShipped")
+        .map(|event| event.stream.id())
+        .collect();
+    for event in log.iter().filter(|event| event.event_type == "OrderCreated") {
+        let order = event.stream.id();
+        let times = left.get(order).copied().unwrap_or(0);
+        let expected = usize::from(is_shipped.contains(order));
+        history.require(times == expected, order, || {
+            format!("the stock of {order} has left {times} times, and not {expected}")
         });
     }
 }

@@ -380,8 +380,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// With one payment method it confirms its orders itself, in a race with fulfilment; with several it
-    /// leaves that to fulfilment.
+    /// It ships and delivers its orders as soon as fulfilment has confirmed them, and cancels some.
     pub(crate) fn new(access: &Access, history: &Arc<History>, methods: &'static [&'static str]) -> Self {
         Self {
             access: access.clone(),
@@ -423,8 +422,13 @@ impl Writer {
         self.promised.push((stream, order));
     }
 
+    /// Ends a reservation of its own, or tries to end that of an order, which is fulfilment's.
     async fn end_a_reservation(&mut self) {
-        let Some((stream, order)) = self.promised.pop() else {
+        let of_order = self.orders.keys().next().filter(|_| rand::random_ratio(1, 4));
+        let of_order = of_order.and_then(|stream| stream.strip_prefix("order-"));
+        let of_order = of_order.map(|order| (format!("inventory-{}", any_sku()), order.to_owned()));
+        let is_own = of_order.is_none();
+        let Some((stream, order)) = of_order.or_else(|| self.promised.pop()) else {
             return;
         };
         let command_type = if rand::random() {
@@ -432,6 +436,14 @@ impl Writer {
         } else {
             "ShipStock"
         };
+        if !is_own {
+            let outcome = self.send(command_type, &stream, json!({"order": order})).await;
+            let is_refused = matches!(outcome, Outcome::Refused);
+            self.history.require(is_refused, &order, || {
+                format!("{command_type} of the stock of {order} was accepted")
+            });
+            return;
+        }
         self.send(command_type, &stream, json!({"order": order})).await;
     }
 
@@ -446,12 +458,12 @@ impl Writer {
         let method = self.methods[rand::random_range(0..self.methods.len())];
         let data = json!({"lines": [{"sku": any_sku(), "quantity": 1}], "payment_method": method});
         if let Outcome::Accepted(_) = self.send("PlaceOrder", &stream, data).await {
-            self.orders.insert(stream, usize::from(self.methods.len() > 1));
+            self.orders.insert(stream, 0);
         }
     }
 
     async fn advance_an_order(&mut self) {
-        const STEPS: [&str; 3] = ["ConfirmOrder", "ShipOrder", "DeliverOrder"];
+        const STEPS: [&str; 2] = ["ShipOrder", "DeliverOrder"];
         let Some((stream, step)) = self
             .orders
             .iter()
@@ -460,14 +472,16 @@ impl Writer {
         else {
             return;
         };
-        if step < 2 && rand::random_ratio(1, 4) {
+        if step == 0 && rand::random_ratio(1, 4) {
             self.cancel(stream).await;
             return;
         }
         let outcome = self.send(STEPS[step], &stream, json!({})).await;
-        if self.methods.len() > 1 && matches!(outcome, Outcome::Refused) {
+        if matches!(outcome, Outcome::Refused) {
             // It is not confirmed yet, or never will be.
-            self.cancel(stream).await;
+            if self.methods.len() > 1 || step > 0 {
+                self.cancel(stream).await;
+            }
         } else if step + 1 == STEPS.len() {
             self.orders.remove(&stream);
         } else {

@@ -30,7 +30,6 @@ pub(crate) const SUBJECTS: [(&str, &str); 9] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) email: String,
-    pub(crate) name: String,
     /// Stops emails after the first.
     pub(crate) stopped: bool,
 }
@@ -147,18 +146,17 @@ fn is_last_of_its_lane(mail: &Mail, lanes: &[(&Mail, u32)]) -> bool {
 }
 
 fn check_mail(mail: &Mail, parsed: &ParsedMail<'_>, expected: &Expected<'_>) {
-    let Person { email, name, .. } = expected.to;
+    let email = &expected.to.email;
     let context = || format!("{expected:?}: {}", String::from_utf8_lossy(&mail.content));
     assert_eq!(mail.sender, SENDER.0, "{}", context());
     assert_eq!(mail.to, std::slice::from_ref(email), "{}", context());
-    for (field, (email, name)) in [("From", SENDER), ("To", (email.as_str(), name.as_str()))] {
+    // No customer has confirmed the address: it may be a stranger's, and gets no name that they have chosen.
+    let (from, from_name) = SENDER;
+    for (field, email, name) in [("From", from, Some(from_name)), ("To", email.as_str(), None)] {
         let field = parsed.headers.get_first_header(field).unwrap();
         let address = mailparse::addrparse_header(field).unwrap();
         let address = address.extract_single_info().unwrap();
-        assert_eq!(
-            (&*address.addr, address.display_name.as_deref()),
-            (email, Some(name))
-        );
+        assert_eq!((&*address.addr, address.display_name.as_deref()), (email, name));
     }
     assert_eq!(header(parsed, "Subject"), expected.subject, "{}", context());
     assert_eq!(parsed.ctype.mimetype, "multipart/alternative", "{}", context());
@@ -170,7 +168,7 @@ fn check_mail(mail: &Mail, parsed: &ParsedMail<'_>, expected: &Expected<'_>) {
     let [("text/plain", text), ("text/html", html)] = parts.as_slice() else {
         panic!("not a text and an HTML part: {}", context());
     };
-    assert!(text.starts_with(&format!("Hello {name},")), "{}", context());
+    assert!(text.starts_with("Hello,"), "{}", context());
     assert!(html.starts_with("<!doctype html>"), "{}", context());
     if let Some(link) = expected.link {
         // The template writes a slash in an attribute as a reference.

@@ -91,7 +91,6 @@ impl Shop {
         let user = session.actor_id;
         let person = Person {
             email: format!("{user}@post.test"),
-            name: name.to_owned(),
             stopped: !wants_mails,
         };
         register_as(customer, user, name, &person.email).await;

@@ -184,9 +184,9 @@ impl MapSession {
         let is_paused = self.mode.get_untracked() == Mode::Paused;
         self.control(&|playback, _| {
             if is_paused {
-                playback.play()
+                playback.play();
             } else {
-                playback.pause()
+                playback.pause();
             }
         });
     }

@@ -7,6 +7,8 @@
 //! | command | what it needs |
 //! |---|---|
 //! | `PlaceOrder` | the products of the order's lines, from their own streams |
+//! | `ShipOrder` | the reserved stock and the payment of the order, from their own streams |
+//! | `ReserveStock`, `ReleaseStock`, `ShipStock` | for a person: whether an order has the reservation's id |
 //! | `ReadNotifications` | the notifications that its sender has |
 //! | `ProcessPayment`, `RefundPayment` | the payment provider's answer |
 //! | `RegisterUser` | the email's reservation; the password's hash and a session, stored before the append |
@@ -22,4 +24,6 @@ pub(super) mod payment_authorization;
 pub(super) mod place_order;
 pub(super) mod read_notifications;
 pub(super) mod register_user;
+pub(super) mod reserved_stock;
+pub(super) mod ship_order;
 mod user_account;

@@ -2,7 +2,7 @@
 
 use domain::{
     aggregate::{
-        order::{Order, PlaceOrder, ProductCatalogue},
+        order::{Order, OrderEvidence, PlaceOrder},
         product::Product,
     },
     decider::Decider as _,
@@ -43,19 +43,19 @@ async fn place(
     freshness: Freshness,
 ) -> Result<AppendAnswer, AttemptError> {
     let loaded = repository.load::<Order>(intent, freshness).await?;
-    let catalogue = catalogue(repository, intent.workspace, order, freshness).await?;
-    let context = repository.context(intent, catalogue);
+    let products = products(repository, intent.workspace, order, freshness).await?;
+    let context = repository.context(intent, products);
     let decision = decide::<Order>(intent, &loaded, freshness, order.clone().into(), &context)?;
     repository.append::<Order>(intent, &loaded, decision, &[]).await
 }
 
 /// The products of an order's lines.
-async fn catalogue(
+async fn products(
     repository: &Repository,
     workspace: WorkspaceId,
     order: &PlaceOrder,
     freshness: Freshness,
-) -> Result<ProductCatalogue, StoreError> {
+) -> Result<OrderEvidence, StoreError> {
     let mut products = Vec::new();
     for sku in order.skus() {
         // A text that is not valid in a stream's name is no product.

@@ -12,9 +12,9 @@ use domain::{
         Command,
         email::{Email, EmailState, ReserveEmail},
         inbox::{Inbox, OwnNotifications},
-        inventory::Inventory,
-        order::{Order, OrderCommand, PlaceOrder, ProductCatalogue},
-        payment::Payment,
+        inventory::{Inventory, ReservationOwner},
+        order::{Goods, Order, OrderCommand, OrderEvidence, PlaceOrder},
+        payment::{Payment, PaymentState},
         product::Product,
         user::{User, UserEvent, UserRegistered},
     },
@@ -188,15 +188,18 @@ impl Recorder {
             Command::Inbox(command) => {
                 self.decided::<Inbox>(actor, &stream, command, OwnNotifications::default())
             }
-            Command::Inventory(command) => self.decided::<Inventory>(actor, &stream, command, ()),
+            Command::Inventory(command) => {
+                self.decided::<Inventory>(actor, &stream, command, ReservationOwner::default())
+            }
             Command::Product(command) => self.decided::<Product>(actor, &stream, command, ()),
             Command::User(command) => self.decided::<User>(actor, &stream, command, ()),
             Command::Order(command) => {
-                let products = match &command {
+                let evidence = match &command {
                     OrderCommand::PlaceOrder(order) => self.products(order),
-                    _ => ProductCatalogue::default(),
+                    OrderCommand::ShipOrder(_) => OrderEvidence::Goods(self.goods(stream.id())),
+                    _ => OrderEvidence::default(),
                 };
-                self.decided::<Order>(actor, &stream, command, products)
+                self.decided::<Order>(actor, &stream, command, evidence)
             }
             Command::Payment(command) => {
                 let payment = self.state::<Payment>(&stream);
@@ -228,12 +231,27 @@ impl Recorder {
     }
 
     /// The products of an order's lines.
-    fn products(&self, order: &PlaceOrder) -> ProductCatalogue {
+    fn products(&self, order: &PlaceOrder) -> OrderEvidence {
         let product = |sku: &str| {
             let stream = StreamName::new(Product::CATEGORY, sku).ok()?;
             Some((sku.to_owned(), self.state::<Product>(&stream)))
         };
         order.skus().into_iter().filter_map(product).collect()
+    }
+
+    /// The reserved stock and the payment of an order.
+    fn goods(&self, order: &str) -> Goods {
+        let is_inventory = |stream: &&StreamName| stream.category() == Inventory::CATEGORY;
+        let reserved = self.streams.keys().filter(is_inventory).filter_map(|stream| {
+            let stock = self.state::<Inventory>(stream);
+            Some((stream.id().to_owned(), *stock.reservations.get(order)?))
+        });
+        let payment = StreamName::new(Payment::CATEGORY, order);
+        let payment = payment.map(|stream| self.state::<Payment>(&stream));
+        Goods {
+            reserved: reserved.collect(),
+            is_paid: matches!(payment, Ok(PaymentState::Processed { .. })),
+        }
     }
 
     /// Appends events to a stream.

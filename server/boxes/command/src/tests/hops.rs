@@ -1,37 +1,17 @@
 //! The hops of commands: what came of each, also of those that are refused, repeated or decided again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use domain::wire::hops::{Arrow, Hop, HopOutcome};
 use serde_json::json;
-use telemetry::hops::{HopSink, Watch, install_for_tests, watch};
+use telemetry::hops::Watch;
+use test_support::RecordedHops;
 
 use super::{Shop, place_order, read, receive, with};
 use clock::{Clock as _, SystemClock};
 
-#[derive(Debug, Default)]
-struct Hops(Mutex<Vec<Hop>>);
-
-impl HopSink for Hops {
-    fn record(&self, hop: Hop) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(hop);
-    }
-}
-
-impl Hops {
-    fn of(shop: &Shop) -> (Arc<Self>, Watch) {
-        install_for_tests();
-        let hops = Arc::<Self>::default();
-        let watch = watch(shop.workspace, hops.clone());
-        (hops, watch)
-    }
-
-    /// The hops since the last call, in the order in which they began.
-    fn take(&self) -> Vec<Hop> {
-        let mut hops = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        hops.sort_by_key(|hop| hop.started_at);
-        hops
-    }
+fn watched(shop: &Shop) -> (Arc<RecordedHops>, Watch) {
+    RecordedHops::of(shop.workspace)
 }
 
 fn ways(hops: &[Hop]) -> Vec<(Arrow, HopOutcome)> {
@@ -42,11 +22,11 @@ fn ways(hops: &[Hop]) -> Vec<(Arrow, HopOutcome)> {
 async fn an_accepted_command_goes_to_the_aggregate_and_its_event_to_the_store() {
     let shop = Shop::open().await;
     shop.list_mug().await;
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     let correlation = SystemClock.new_id();
     let request = with(place_order("1", "mug-01"), "correlation_id", json!(correlation));
     let answer = shop.send(&shop.customer, request, None).await.unwrap();
-    let hops = hops.take();
+    let hops = hops.take(3).await;
     assert_eq!(
         ways(&hops),
         [
@@ -73,11 +53,11 @@ async fn an_accepted_command_goes_to_the_aggregate_and_its_event_to_the_store() 
 #[tokio::test]
 async fn a_command_that_a_rule_refuses_reaches_no_store_and_has_no_event() {
     let shop = Shop::open().await;
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     shop.by_staff(json!({"type": "ShipOrder", "stream": "order-9", "data": {}}))
         .await
         .unwrap_err();
-    let hops = hops.take();
+    let hops = hops.take(3).await;
     // What a cached state refuses is decided again on the stored one.
     assert_eq!(
         ways(&hops),
@@ -98,16 +78,16 @@ async fn a_command_that_a_rule_refuses_reaches_no_store_and_has_no_event() {
 #[tokio::test]
 async fn a_command_that_cannot_be_read_or_is_not_allowed_is_not_validated() {
     let shop = Shop::open().await;
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     let refused = [(Arrow::RestJsonCommand, HopOutcome::Refused)];
     shop.by_staff(json!({"type": "ReceiveStock", "stream": "inventory-mug-01", "data": {}}))
         .await
         .unwrap_err();
-    assert_eq!(ways(&hops.take()), refused);
+    assert_eq!(ways(&hops.take(1).await), refused);
     shop.send(&shop.customer, receive("mug-01", 1), None)
         .await
         .unwrap_err();
-    assert_eq!(ways(&hops.take()), refused);
+    assert_eq!(ways(&hops.take(1).await), refused);
 }
 
 #[tokio::test]
@@ -117,11 +97,11 @@ async fn a_repeated_command_is_a_duplicate_and_names_the_event_of_the_first() {
         .send(&shop.staff, receive("mug-01", 1), Some("key-1"))
         .await
         .unwrap();
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     shop.send(&shop.staff, receive("mug-01", 1), Some("key-1"))
         .await
         .unwrap();
-    let hops = hops.take();
+    let hops = hops.take(1).await;
     assert_eq!(ways(&hops), [(Arrow::RestJsonCommand, HopOutcome::Duplicate)]);
     assert_eq!(hops[0].event_id, Some(first.events[0].event_id));
 }
@@ -130,11 +110,11 @@ async fn a_repeated_command_is_a_duplicate_and_names_the_event_of_the_first() {
 async fn a_version_that_a_caller_names_in_vain_refuses_the_command() {
     let shop = Shop::open().await;
     shop.by_staff(receive("mug-01", 1)).await.unwrap();
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     shop.by_staff(with(receive("mug-01", 1), "expected_version", json!(7)))
         .await
         .unwrap_err();
-    let hops = hops.take();
+    let hops = hops.take(1).await;
     assert_eq!(ways(&hops), [(Arrow::RestJsonCommand, HopOutcome::Refused)]);
 }
 
@@ -149,9 +129,9 @@ async fn a_decision_on_an_old_state_is_made_again_after_a_conflict() {
         .handle(shop.workspace, &shop.staff, &request, None, None)
         .await
         .unwrap();
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     let answer = shop.by_staff(receive("mug-01", 3)).await.unwrap();
-    let hops = hops.take();
+    let hops = hops.take(5).await;
     assert_eq!(
         ways(&hops),
         [
@@ -170,7 +150,7 @@ async fn a_decision_on_an_old_state_is_made_again_after_a_conflict() {
 #[tokio::test]
 async fn appends_that_are_committed_together_are_a_hop_each() {
     let shop = Shop::open().await;
-    let (hops, _watch) = Hops::of(&shop);
+    let (hops, _watch) = watched(&shop);
     let requests = (0..20).map(|n| shop.by_staff(receive(&format!("mug-{n}"), 1)));
     let answers = futures::future::join_all(requests).await;
     let mut appended: Vec<_> = answers
@@ -178,7 +158,8 @@ async fn appends_that_are_committed_together_are_a_hop_each() {
         .map(|answer| Some(answer.unwrap().events[0].event_id))
         .collect();
     let mut crossed: Vec<_> = hops
-        .take()
+        .take(60)
+        .await
         .iter()
         .filter(|hop| hop.arrow == Arrow::AppendEvents)
         .map(|hop| hop.event_id)

@@ -114,7 +114,7 @@ impl Accounts {
 
     async fn signed_in(&self, email: &str) -> Option<Uuid> {
         let password = Password::from(PASSWORD.to_owned());
-        let signed_in = self.people.sign_in(email, &password, Some(self.workspace)).await;
+        let signed_in = self.people.sign_in(email, &password, self.workspace).await;
         match signed_in {
             Ok(session) => Some(session.account.of.person),
             Err(SignInError::WrongCredentials) => None,

@@ -10,6 +10,7 @@ use crate::{AdmissionOutcome, PurgeProgress, StoreError};
 /// A write of [`Lifecycle`](crate::Lifecycle), with its answer.
 pub(super) enum LifecycleWork {
     Admit(WorkspaceId, Option<u32>, Answer<AdmissionOutcome>),
+    Release(WorkspaceId, u32, Answer<bool>),
     NoteActivity(WorkspaceId, Timestamp, Answer<bool>),
     BeginPurge(WorkspaceId, Option<Timestamp>, Answer<bool>),
     Purge(WorkspaceId, u32, Answer<PurgeProgress>),
@@ -23,6 +24,8 @@ pub(crate) trait LifecycleWriter {
         workspace: WorkspaceId,
         most: Option<u32>,
     ) -> Result<AdmissionOutcome, StoreError>;
+
+    async fn release(&mut self, workspace: WorkspaceId, people: u32) -> Result<bool, StoreError>;
 
     async fn note_activity(&mut self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError>;
 
@@ -43,6 +46,11 @@ impl Queue {
         most: Option<u32>,
     ) -> Result<AdmissionOutcome, StoreError> {
         self.ask(|answer| Work::Lifecycle(LifecycleWork::Admit(workspace, most, answer)))
+            .await
+    }
+
+    pub(crate) async fn release(&self, workspace: WorkspaceId, people: u32) -> Result<bool, StoreError> {
+        self.ask(|answer| Work::Lifecycle(LifecycleWork::Release(workspace, people, answer)))
             .await
     }
 
@@ -79,6 +87,10 @@ impl<W: Writer> Appender<W> {
         match work {
             LifecycleWork::Admit(workspace, most, answer) => {
                 let result = self.writer.admit(workspace, most).await;
+                self.reply(answer, result).await;
+            }
+            LifecycleWork::Release(workspace, people, answer) => {
+                let result = self.writer.release(workspace, people).await;
                 self.reply(answer, result).await;
             }
             LifecycleWork::NoteActivity(workspace, at, answer) => {

@@ -7,8 +7,8 @@ use domain::event::GENESIS_HASH;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{ChainHead, EventStore, Expected, Snapshot, TYPE_BLOCK_BITS},
-    append, event, name, one, open_workspace, part,
+    super::{ChainHead, EventStore, Expected, Snapshot, StoreError, TYPE_BLOCK_BITS},
+    TestDatabase, append, event, name, one, open_workspace, part,
 };
 
 pub(crate) async fn the_chain_is_known_at_its_heads_and_at_each_position(store: Arc<dyn EventStore>) {
@@ -110,4 +110,72 @@ pub(crate) async fn blocks_of_types_are_listed_by_range(store: Arc<dyn EventStor
     assert_eq!((listed.len(), blocks), (expected.len(), expected));
     let one = store.type_blocks(workspace, 0, (1, 1)).await.unwrap();
     assert_eq!(one.len(), 1);
+}
+
+pub(crate) async fn a_row_that_cannot_be_read_hides_no_other<B: TestDatabase>(database: B) {
+    let store = database.open().await;
+    let workspace = open_workspace(&*store, 1).await;
+    let other = open_workspace(&*store, 1).await;
+    for _ in 0..4 {
+        store
+            .append(one(workspace, "order-1", Expected::Any))
+            .await
+            .unwrap();
+    }
+    for stream in ["order-1", "order-2"] {
+        store.append(one(workspace, stream, Expected::Any)).await.unwrap();
+        let snapshot = Snapshot {
+            version: 1,
+            schema_version: 1,
+            state: RawValue::from_string("{}".to_owned()).unwrap(),
+        };
+        store
+            .save_snapshot(workspace, &name(stream), &snapshot)
+            .await
+            .unwrap();
+    }
+    database.run(B::UNLOCK).await.unwrap();
+    for damage in [
+        "update events set actor_role = 'wizard' where version = 2",
+        "update events set payload = ' ' || payload where version = 3",
+        "update events set answer = '{' where version = 4",
+        "update snapshots set state = '{' where stream_no = (select no from streams where name = 'order-1')",
+        "update workspaces set template = 'castle' where no = (select max(no) from workspaces)",
+    ] {
+        database.run(damage).await.unwrap();
+    }
+
+    for limit in [1, 3, 100] {
+        let (mut read, mut after) = (Vec::new(), 0);
+        loop {
+            let page = store.audit_partition(workspace, 0, after, limit).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            read.extend(
+                page.into_iter()
+                    .map(|it| (it.position, it.event.is_ok(), it.is_padded)),
+            );
+        }
+        let expected: Vec<_> = (1..=6).map(|at| (at, at != 2, at == 3)).collect();
+        assert_eq!(read, expected);
+    }
+    let page = store.audit_partition(workspace, 0, 1, 1).await.unwrap();
+    let error = page[0].event.as_ref().unwrap_err().to_string();
+    let expected = format!("the actor of event 2 of partition 0 of workspace {workspace}");
+    assert!(error.contains(&expected), "{error}");
+
+    let commands = store.audit_commands(workspace, None, 100).await.unwrap();
+    let damaged = commands.iter().filter(|(_, command)| command.is_err()).count();
+    assert_eq!((commands.len(), damaged), (6, 1));
+    let snapshots = store.audit_snapshots(workspace, None, 100).await.unwrap();
+    let readable: Vec<_> = snapshots
+        .iter()
+        .map(|(stream, snapshot)| (stream.as_str(), snapshot.is_ok()))
+        .collect();
+    assert_eq!(readable, [("order-1", false), ("order-2", true)]);
+    let workspaces = store.audit_workspaces(None, 100).await.unwrap();
+    let readable = |id| workspaces.iter().find(|(of, _)| *of == id).unwrap().1.is_ok();
+    assert_eq!((readable(workspace), readable(other)), (true, false));
+    let error = store.workspaces(None, 100).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(reason) if reason.contains(&other.to_string())));
 }

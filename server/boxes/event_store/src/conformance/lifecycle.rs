@@ -106,6 +106,18 @@ pub(crate) async fn people_are_admitted_until_a_workspace_is_full(store: Arc<dyn
         (4, 4)
     );
     assert_eq!(store.admit(workspace, None).await.unwrap(), AdmissionOutcome::Yes);
+    // six by now; a place that is released is taken again, and the first person keeps theirs
+    assert!(store.release(workspace, 2).await.unwrap());
+    assert_eq!(
+        store.admit(workspace, Some(5)).await.unwrap(),
+        AdmissionOutcome::Yes
+    );
+    assert_eq!(
+        store.admit(workspace, Some(5)).await.unwrap(),
+        AdmissionOutcome::Full
+    );
+    assert!(!store.release(workspace, 5).await.unwrap());
+    assert!(!store.release(WorkspaceId(id()), 1).await.unwrap());
     assert_eq!(
         store.admit(WorkspaceId(id()), Some(5)).await.unwrap(),
         AdmissionOutcome::Unknown

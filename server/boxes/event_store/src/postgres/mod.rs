@@ -131,6 +131,11 @@ impl Database for Postgres {
         "set local idle_in_transaction_session_timeout = 0",
     ];
 
+    // the partition as well: the events of a stream are found by both
+    const REPEATED_EVENT_ID: &'static str = "select e.event_id
+         from streams s join events e on e.partition_no = s.partition_no and e.stream_no = s.no
+         where s.workspace_no = $1 group by e.event_id having count(*) > 1 limit 1";
+
     async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
         connector.connect().await
     }

@@ -218,6 +218,9 @@ pub(crate) trait Database:
     /// The statements that begin the transaction of an import.
     const BEGIN_IMPORT: &'static [&'static str];
 
+    /// An id that several events of the workspace with the number `$1` have.
+    const REPEATED_EVENT_ID: &'static str;
+
     /// Name, number and version of those of these streams that exist.
     fn streams(
         connection: &mut Self::Connection,

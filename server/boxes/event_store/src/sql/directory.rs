@@ -12,9 +12,10 @@ use super::Database;
 use database::engine::statement;
 
 use crate::{
-    AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
+    AnsweredCommand, AuditedCommand, AuditedSnapshot, AuditedWorkspace, RecordedCommand, Snapshot,
+    StoreError, Workspace,
     answer::{CommandColumns, StoredCommand},
-    columns::{self, ListedSnapshotColumns, SchemaColumns, integer},
+    columns::{self, ListedSnapshotColumns, SchemaColumns, WorkspaceColumns, integer},
 };
 
 /// The head hash of a partition without events: zeros.
@@ -105,6 +106,26 @@ pub(super) async fn workspaces<D: Database>(
     after: Option<WorkspaceId>,
     limit: u32,
 ) -> Result<Vec<Workspace>, StoreError> {
+    let rows = workspace_rows(readers, after, limit).await?;
+    rows.into_iter().map(columns::workspace).collect()
+}
+
+/// Implements [`Audit::audit_workspaces`](crate::Audit::audit_workspaces).
+pub(super) async fn audit_workspaces<D: Database>(
+    readers: &Pool<D>,
+    after: Option<WorkspaceId>,
+    limit: u32,
+) -> Result<Vec<AuditedWorkspace>, StoreError> {
+    let rows = workspace_rows(readers, after, limit).await?;
+    let one = |row: WorkspaceColumns| (WorkspaceId(row.0), columns::workspace(row));
+    Ok(rows.into_iter().map(one).collect())
+}
+
+async fn workspace_rows<D: Database>(
+    readers: &Pool<D>,
+    after: Option<WorkspaceId>,
+    limit: u32,
+) -> Result<Vec<WorkspaceColumns>, StoreError> {
     let rows = statement::<D>(
         "select id, name, template, shards, join_code, created_at from open_workspaces
          where id > $1 order by id limit $2",
@@ -114,7 +135,7 @@ pub(super) async fn workspaces<D: Database>(
     .bind(i64::from(limit))
     .all(&mut *readers.acquire().await?)
     .await?;
-    rows.into_iter().map(columns::workspace).collect()
+    Ok(rows)
 }
 
 /// The answer that a command got when it was appended.
@@ -142,21 +163,49 @@ pub(super) async fn commands<D: Database>(
     after: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<AnsweredCommand>, StoreError> {
+    let rows = command_rows(readers, workspace, after, limit).await?;
+    rows.into_iter()
+        .map(|columns| StoredCommand::new(columns)?.into_answered())
+        .collect()
+}
+
+/// Implements [`Audit::audit_commands`](crate::Audit::audit_commands).
+pub(super) async fn audit_commands<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<AuditedCommand>, StoreError> {
+    let rows = command_rows(readers, workspace, after, limit).await?;
+    let one = |columns: CommandColumns| {
+        let id = columns.1;
+        (
+            id,
+            StoredCommand::new(columns).and_then(StoredCommand::into_answered),
+        )
+    };
+    Ok(rows.into_iter().map(one).collect())
+}
+
+async fn command_rows<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<CommandColumns>, StoreError> {
     // a command may have the nil id
     let sql = if after.is_some() {
         D::COMMANDS_AFTER
     } else {
         D::COMMANDS_FROM
     };
-    let rows: Vec<CommandColumns> = statement::<D>(sql)
+    let rows = statement::<D>(sql)
         .bind(workspace.0)
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
         .all(&mut *readers.acquire().await?)
         .await?;
-    rows.into_iter()
-        .map(|columns| StoredCommand::new(columns)?.into_answered())
-        .collect()
+    Ok(rows)
 }
 
 /// A command with its answer. Ids and types come from the events, which never change.
@@ -200,13 +249,35 @@ pub(super) async fn snapshots<D: Database>(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<(StreamInfo, Snapshot)>, StoreError> {
-    let rows: Vec<ListedSnapshotColumns> = statement::<D>(D::SNAPSHOTS)
+    let rows = snapshot_rows(readers, workspace, after, limit).await?;
+    rows.into_iter().map(columns::listed_snapshot).collect()
+}
+
+/// Implements [`Audit::audit_snapshots`](crate::Audit::audit_snapshots).
+pub(super) async fn audit_snapshots<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<AuditedSnapshot>, StoreError> {
+    let rows = snapshot_rows(readers, workspace, after, limit).await?;
+    let one = |columns: ListedSnapshotColumns| (columns.0.clone(), columns::listed_snapshot(columns));
+    Ok(rows.into_iter().map(one).collect())
+}
+
+async fn snapshot_rows<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<ListedSnapshotColumns>, StoreError> {
+    let rows = statement::<D>(D::SNAPSHOTS)
         .bind(workspace.0)
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
         .all(&mut *readers.acquire().await?)
         .await?;
-    rows.into_iter().map(columns::listed_snapshot).collect()
+    Ok(rows)
 }
 
 /// Stores a snapshot, unless there is a newer one of the same schema, or no such stream.

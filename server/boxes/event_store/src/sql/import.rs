@@ -7,6 +7,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use domain::timestamp::Timestamp;
 use sqlx::Connection as _;
+use uuid::Uuid;
 
 use super::{Database, directory};
 use database::engine::statement;
@@ -94,6 +95,14 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
 
     async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), StoreError> {
         D::write_rows(&mut self.connection, validated).await
+    }
+
+    async fn repeated_event_id(&mut self, workspace_no: i64) -> Result<Option<Uuid>, StoreError> {
+        let repeated = statement::<D>(D::REPEATED_EVENT_ID)
+            .bind(workspace_no)
+            .optional::<(Uuid,)>(&mut self.connection)
+            .await?;
+        Ok(repeated.map(|(id,)| id))
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {

@@ -31,6 +31,23 @@ pub(super) async fn admit<D: Database>(
     Ok(open.map_or(AdmissionOutcome::Unknown, |_| AdmissionOutcome::Full))
 }
 
+pub(super) async fn release<D: Database>(
+    connection: &mut D::Connection,
+    workspace: WorkspaceId,
+    people: u32,
+) -> Result<bool, sqlx::Error> {
+    // The person who opened the workspace stays counted.
+    let released = statement::<D>(
+        "update workspaces set people = people - $2
+         where id = $1 and purging_since is null and people > $2",
+    )
+    .bind(workspace.0)
+    .bind(i64::from(people))
+    .execute(connection)
+    .await?;
+    Ok(released == 1)
+}
+
 pub(super) async fn note_activity<D: Database>(
     connection: &mut D::Connection,
     workspace: WorkspaceId,

@@ -44,9 +44,10 @@ pub(super) use database::Database;
 pub(super) use listener_task::ListenerTask;
 
 use super::{
-    AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, ChainHead, Direction, EventFilter,
-    EventStore, KeyFingerprint, Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError,
-    TypeBlockEntry, TypeCompatibility, Workspace, appender::Queue, columns, digest::DigestKey,
+    AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, Audit, AuditedCommand,
+    AuditedEvent, AuditedSnapshot, AuditedWorkspace, ChainHead, Direction, EventFilter, EventStore,
+    KeyFingerprint, Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError, TypeBlockEntry,
+    TypeCompatibility, Workspace, appender::Queue, columns, digest::DigestKey,
 };
 use ::database::engine::statement;
 
@@ -90,6 +91,10 @@ impl<D: Database> Lifecycle for SqlEventStore<D> {
         self.queue.admit(workspace, most).await
     }
 
+    async fn release(&self, workspace: WorkspaceId, people: u32) -> Result<bool, StoreError> {
+        self.queue.release(workspace, people).await
+    }
+
     async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
         self.queue.note_activity(workspace, at).await
     }
@@ -116,6 +121,45 @@ impl<D: Database> Lifecycle for SqlEventStore<D> {
 
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError> {
         self.queue.purge(workspace, limit).await
+    }
+}
+
+#[async_trait]
+impl<D: Database> Audit for SqlEventStore<D> {
+    async fn audit_workspaces(
+        &self,
+        after: Option<WorkspaceId>,
+        limit: u32,
+    ) -> Result<Vec<AuditedWorkspace>, StoreError> {
+        directory::audit_workspaces(&self.readers, after, limit).await
+    }
+
+    async fn audit_partition(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<AuditedEvent>, StoreError> {
+        read::audit_partition(&self.readers, workspace, partition, after, limit).await
+    }
+
+    async fn audit_commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AuditedCommand>, StoreError> {
+        directory::audit_commands(&self.readers, workspace, after, limit).await
+    }
+
+    async fn audit_snapshots(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AuditedSnapshot>, StoreError> {
+        directory::audit_snapshots(&self.readers, workspace, after, limit).await
     }
 }
 

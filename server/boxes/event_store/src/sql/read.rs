@@ -14,7 +14,7 @@ use super::{Database, type_pages};
 use database::engine::statement;
 
 use crate::{
-    ChainHead, Direction, EventFilter, StoreError,
+    AuditedEvent, ChainHead, Direction, EventFilter, StoreError,
     columns::{self, AFTER_ALL_NAMES, EventColumns, integer, natural, small},
 };
 
@@ -57,6 +57,33 @@ pub(super) async fn tail<D: Database>(
         .all(&mut *readers.acquire().await?)
         .await?;
     columns::events(workspace, rows)
+}
+
+/// Implements [`Audit::audit_partition`](crate::Audit::audit_partition). A column that cannot be decoded
+/// fails the whole page: then fewer events are read, down to the one that fails.
+pub(super) async fn audit_partition<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    partition: u32,
+    after: u64,
+    mut limit: u32,
+) -> Result<Vec<AuditedEvent>, StoreError> {
+    let mut connection = readers.acquire().await?;
+    loop {
+        let rows = D::partition(&mut connection, workspace, partition, after, limit).await;
+        match rows.map_err(StoreError::from) {
+            Ok(rows) => return columns::audited(workspace, rows),
+            Err(StoreError::Corrupt(_)) if limit > 1 => limit /= 2,
+            Err(StoreError::Corrupt(reason)) => {
+                return Ok(vec![AuditedEvent {
+                    position: after.saturating_add(1),
+                    event: Err(StoreError::Corrupt(reason)),
+                    is_padded: false,
+                }]);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Implements [`EventStore::read_events`](crate::EventStore::read_events).

@@ -114,6 +114,12 @@ impl<D: Database> LifecycleWriter for SqlWriter<D> {
         Ok(self.settle(step)?)
     }
 
+    async fn release(&mut self, workspace: WorkspaceId, people: u32) -> Result<bool, StoreError> {
+        let open = self.connect().await?;
+        let step = limited::<D, _>(lifecycle::release::<D>(&mut open.connection, workspace, people)).await;
+        Ok(self.settle(step)?)
+    }
+
     async fn note_activity(&mut self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
         let open = self.connect().await?;
         let step = limited::<D, _>(lifecycle::note_activity::<D>(&mut open.connection, workspace, at)).await;

@@ -123,6 +123,10 @@ impl Database for Sqlite {
     const UNKEYED_EVENTS: &'static str = digests::UNKEYED_EVENTS;
     const BEGIN_IMPORT: &'static [&'static str] = &["begin immediate"];
 
+    const REPEATED_EVENT_ID: &'static str = "select e.event_id
+         from streams s join events e on e.stream_no = s.no
+         where s.workspace_no = $1 group by e.event_id having count(*) > 1 limit 1";
+
     async fn connect(connector: &Connector) -> Result<SqliteConnection, sqlx::Error> {
         connector.connect().await
     }

@@ -30,7 +30,8 @@ pub(super) struct CheckpointsParams {
 ///
 /// One checkpoint for each partition that has an event, in the format of signed notes (C2SP signed-note and
 /// tlog-checkpoint, Ed25519). Keep them outside of the server: `foldline verify --checkpoint` says later
-/// whether the log still contains that history.
+/// whether the log still contains that history. The server compares with those that it has kept itself:
+/// `differences` are those that the log does not contain.
 #[utoipa::path(get, path = "/checkpoints", tag = "log",
     params(CheckpointsParams),
     responses(

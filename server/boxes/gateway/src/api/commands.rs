@@ -12,6 +12,7 @@ use domain::{
 };
 use identity::session_status::PresentedToken;
 use payment::ProviderError;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 use uuid::Uuid;
 
 use crate::{
@@ -64,8 +65,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         (status = 415, description = "Not JSON", body = Problem),
         (status = 422, description = "A rule rejects the command: `rule`, `violations`", body = Problem),
         (status = 429, body = Problem,
-            description = "Too many requests; or the sandbox is full of events, documents or bytes, which \
-                `detail` names"),
+            description = "Too many requests, or too many new email addresses; or the sandbox is full of \
+                events, documents or bytes, which `detail` names"),
         (status = 503, description = "Try again with the same key", body = Problem),
     ))]
 pub(super) async fn send(
@@ -117,6 +118,10 @@ async fn try_carry_out(
     let password = PasswordUse::of(request, caller.actor().id);
     if password == PasswordUse::New {
         gateway.rate.charge(caller.address(), COST_OF_REGISTERING)?;
+    }
+    if enters_an_address(request) {
+        let now = gateway.clock.now();
+        gateway.mail_requests.charge_new(caller.address(), now)?;
     }
     // Ends with this call.
     let _turn = match password {
@@ -178,6 +183,11 @@ impl PasswordUse {
     }
 }
 
+/// Whether a request may cause an email to an address that its owner has not confirmed.
+fn enters_an_address(request: &CommandRequest) -> bool {
+    matches!(request.command_type.as_str(), "RegisterUser" | "ChangeEmail")
+}
+
 fn is_wrong_password(handled: &Result<CommandAnswer, CommandFailure>) -> bool {
     let wrong = || wrong_password().rule;
     matches!(handled, Err(CommandFailure::Rejected(rejection)) if rejection.rule == wrong())
@@ -202,6 +212,19 @@ fn require_actor(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem>
     Ok(())
 }
 
+/// Notes a command about another person's account, inbox or order in the security log.
+fn note_foreign_owner(rule: &str) {
+    let of = match rule {
+        "not-your-account" => "account",
+        "not-your-inbox" => "inbox",
+        "not-your-order" => "order",
+        _ => return,
+    };
+    SecurityRecord::new(SecurityEvent::OwnerRefused)
+        .because(of)
+        .write();
+}
+
 impl From<CommandFailure> for ApiProblem {
     fn from(failure: CommandFailure) -> Self {
         let detail = failure.to_string();
@@ -216,10 +239,13 @@ impl From<CommandFailure> for ApiProblem {
             }
             CommandFailure::KeyReused => Self::new(Kind::Conflict, detail)
                 .with(|problem| problem.rule = Some("idempotency-key-reused".to_owned())),
-            CommandFailure::Rejected(rejection) => Self::new(Kind::Rejected, detail).with(|problem| {
-                problem.rule = Some(rejection.rule);
-                problem.violations = rejection.violations;
-            }),
+            CommandFailure::Rejected(rejection) => {
+                note_foreign_owner(&rejection.rule);
+                Self::new(Kind::Rejected, detail).with(|problem| {
+                    problem.rule = Some(rejection.rule);
+                    problem.violations = rejection.violations;
+                })
+            }
             CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
             CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
             CommandFailure::Full { .. } | CommandFailure::StorageFull { .. } => {

@@ -20,9 +20,11 @@ use utoipa_swagger_ui::Config;
 use super::{DESCRIPTION_PATH, unknown_path};
 use crate::{SharedGateway, problem::ApiProblem};
 
-/// Swagger UI has inline styles, and icons with `data:` addresses; its scripts are files of its own.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Swagger UI's scripts and styles are files of its own, and it has icons with `data:` addresses. Its logo
+/// has the one inline style, which is permitted by its hash.
+const POLICY: &str = "default-src 'none'; script-src 'self'; \
+    style-src 'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='; img-src 'self' data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::new([DESCRIPTION_PATH])
@@ -55,4 +57,34 @@ fn file(name: &str) -> Result<Response, ApiProblem> {
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CONTENT_TYPE, content_type);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn each_inline_style_of_the_page_is_permitted_by_its_hash_and_no_other() {
+        let mut hashes = Vec::new();
+        for name in ["swagger-ui-bundle.js", "swagger-ui-standalone-preset.js"] {
+            let served = utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG))
+                .unwrap()
+                .unwrap();
+            let script = String::from_utf8(served.bytes.into_owned()).unwrap();
+            for rest in script.split("createElement(\"style\",null,\"").skip(1) {
+                let (style, _) = rest.split_once('"').unwrap();
+                let hash = STANDARD.encode(Sha256::digest(style.as_bytes()));
+                hashes.push(format!("'sha256-{hash}'"));
+            }
+        }
+        let styles = POLICY
+            .split("; ")
+            .find_map(|directive| directive.strip_prefix("style-src 'self' "))
+            .unwrap();
+        assert_eq!(styles, hashes.join(" "));
+        assert!(!POLICY.contains("unsafe"), "{POLICY}");
+    }
 }

@@ -21,8 +21,9 @@ use crate::{
 
 /// Follow views live
 ///
-/// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command` and
-/// `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `result`, `error` and `ping`.
+/// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command`
+/// and `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `result`, `error` and
+/// `ping`.
 /// A program sends its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect
 /// from Foldline's own pages.
 ///

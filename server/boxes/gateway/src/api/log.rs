@@ -129,7 +129,8 @@ pub(crate) async fn streams_page(
 
 /// Read a stream
 ///
-/// Oldest events first; with `order=desc` newest first.
+/// Oldest events first; with `order=desc` newest first. A page of large events has fewer than `limit`: it
+/// ends at about 1 MiB.
 #[utoipa::path(get, path = "/streams/{stream}", tag = "log",
     params(
         ("stream" = String, Path, description = "As in `order-0198c1…`"),
@@ -181,7 +182,7 @@ pub(crate) async fn stream_page(
 /// Read the workspace's events
 ///
 /// In order within each partition. To follow the log, send the position of the newest event that you have
-/// seen of each partition as `after`.
+/// seen of each partition as `after`. A page of large events has fewer than `limit`: it ends at about 1 MiB.
 #[utoipa::path(get, path = "/events", tag = "log",
     params(EventsParams),
     responses(

@@ -45,7 +45,7 @@ pub(super) struct MailboxParams {
 /// Read the mailbox
 ///
 /// The caller's own emails, or for an educator all emails, the newest first. Where emails go to a mail
-/// server, the mailbox is empty.
+/// server, the mailbox is empty. A mail server never gets emails to example addresses, as of `example.org`.
 #[utoipa::path(get, path = "/mailbox", tag = "views",
     params(MailboxParams),
     responses(

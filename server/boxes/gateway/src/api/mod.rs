@@ -58,6 +58,7 @@ pub(super) use sessions::{
     begin_password_attempt, charge_for_signing_in, end as end_session, try_change_password, try_sign_in,
 };
 pub(super) use views::{encoded_answer, first_page};
+pub(super) use workspaces::visit;
 
 /// The path of the OpenAPI description.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";

@@ -23,8 +23,9 @@ use crate::{
 /// Request a link to set a new password
 ///
 /// The link is sent to the email, once for each account that has it: in the `workspace`, in that of the
-/// token, or else in up to four, the confirmed ones first. It is valid for 30 minutes and once. The answer
-/// and the time until it are the same for an email without an account.
+/// token, or else in up to 64, the confirmed ones first; where there are more, the next request is about the
+/// next ones. It is valid for 30 minutes and once. The answer and the time until it are the same for an email
+/// without an account.
 #[utoipa::path(post, path = "/password-resets", tag = "sessions", security(()),
     request_body = ForgottenPassword,
     responses(

@@ -26,10 +26,10 @@ use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     SharedGateway,
-    account_mails::record_password_change,
+    account_mails::{note_other_accounts, record_password_change},
     auth::{self, Authentication, Caller},
     json_body::JsonBody,
-    limits::{Account, Address, Attempt, COST_OF_SIGNING_IN, password_turn},
+    limits::{Account, Address, Attempt, COST_OF_SIGNING_IN, Client, password_turn},
     origin::Origin,
     problem::{ApiProblem, Kind},
     session_cookie,
@@ -38,12 +38,12 @@ use crate::{
 /// Sign in
 ///
 /// Answers an access token that is valid for 15 minutes, and sets the cookie that renews it. An unknown email
-/// and a wrong password have the same answer.
+/// and a wrong password have the same answer. Of several accounts with this email and password it is the one
+/// that was used last, unless the `workspace` is named.
 #[utoipa::path(post, path = "/sessions", tag = "sessions", security(()), request_body = SignIn, responses(
     (status = 200, body = SessionAccess,
         description = "Signed in; `Set-Cookie` has the cookie that renews the session"),
-    (status = 400, body = Problem,
-        description = "A field is not valid, or several workspaces have such an account: `workspace`"),
+    (status = 400, description = "A field is not valid", body = Problem),
     (status = 401, description = "No account has this email and password", body = Problem),
     (status = 403, description = "Sent by a page of another site", body = Problem),
     (status = 429, body = Problem,
@@ -94,21 +94,71 @@ pub(crate) async fn try_sign_in(
     let workspace = wanted.workspace.or(sender.map(|caller| caller.workspace()));
     let account = gateway.people.login(email)?;
     let turn = password_turn(gateway, address).await?;
-    let attempt = gateway
-        .password_attempts
-        .begin(account, address, gateway.clock.now())?;
-    let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
+    let signed_in = match workspace {
+        Some(workspace) => sign_in_to(gateway, account, workspace, address, wanted).await,
+        None => sign_in_anywhere(gateway, account, address, wanted).await,
+    };
     drop(turn);
-    match &signed_in {
-        Ok(_) | Err(SignInError::SeveralWorkspaces) => attempt.succeed(),
-        // It counts.
-        Err(SignInError::WrongCredentials) => {}
-        Err(SignInError::SessionEnded | SignInError::Weak(_) | SignInError::LookUp(_)) => attempt.withdraw(),
-    }
+    let signed_in = signed_in?;
     let outcome = if signed_in.is_ok() { "signed_in" } else { "refused" };
     metrics::counter!("foldline_sign_ins_total", "outcome" => outcome).increment(1);
     note_sign_in(&account, workspace, &signed_in);
     Ok(signed_in?)
+}
+
+/// Signs in to the account of a workspace. The outer error: the attempt has to wait.
+async fn sign_in_to(
+    gateway: &SharedGateway,
+    account: Account,
+    workspace: WorkspaceId,
+    address: Client,
+    wanted: &SignIn,
+) -> Result<Result<RenewableSession, SignInError>, ApiProblem> {
+    let now = gateway.clock.now();
+    let attempt = gateway
+        .password_attempts
+        .begin(account, workspace, address, now)?;
+    let email = wanted.email.trim();
+    let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
+    match &signed_in {
+        Ok(_) => attempt.succeed(),
+        // It counts.
+        Err(SignInError::WrongCredentials) => {}
+        Err(SignInError::SessionEnded | SignInError::Weak(_) | SignInError::LookUp(_)) => attempt.withdraw(),
+    }
+    Ok(signed_in)
+}
+
+/// The same without a workspace: to the account that was used last, of those with this email and password. It
+/// is an attempt at each account of the email.
+async fn sign_in_anywhere(
+    gateway: &SharedGateway,
+    account: Account,
+    address: Client,
+    wanted: &SignIn,
+) -> Result<Result<RenewableSession, SignInError>, ApiProblem> {
+    let now = gateway.clock.now();
+    let attempt = gateway.password_attempts.begin_anywhere(account, address, now)?;
+    let email = wanted.email.trim();
+    let mut matching = match gateway.people.matching_accounts(email, &wanted.password).await {
+        Ok(matching) => matching,
+        Err(error) => {
+            attempt.withdraw();
+            return Ok(Err(error.into()));
+        }
+    };
+    matching
+        .accounts
+        .retain(|found| attempt.compares(found.of.workspace));
+    if matching.accounts.is_empty() {
+        return attempt.fail().map_or(Ok(Err(SignInError::WrongCredentials)), Err);
+    }
+    let people: Vec<_> = matching.accounts.iter().map(|found| found.of).collect();
+    let workspaces: Vec<_> = people.iter().map(|of| of.workspace).collect();
+    if attempt.succeed(&workspaces, matching.password_digest) {
+        note_other_accounts(gateway, address, email, people);
+    }
+    Ok(gateway.people.begin_last_used(matching.accounts).await)
 }
 
 fn note_sign_in(
@@ -131,7 +181,6 @@ fn note_sign_in(
                 .role(session.account.role.as_str())
         }
         Err(SignInError::WrongCredentials) => failed("wrong_credentials"),
-        Err(SignInError::SeveralWorkspaces) => failed("several_workspaces"),
         Err(SignInError::SessionEnded | SignInError::Weak(_) | SignInError::LookUp(_)) => {
             failed("not_available")
         }
@@ -246,7 +295,7 @@ pub(crate) fn begin_password_attempt<'a>(
     person.copy_from_slice(caller.actor().id.as_bytes());
     gateway
         .password_attempts
-        .begin(account, address, gateway.clock.now())
+        .begin(account, caller.workspace(), address, gateway.clock.now())
 }
 
 /// Sign out
@@ -276,22 +325,23 @@ pub(crate) async fn end(
     headers: &HeaderMap,
     answer: &mut HeaderMap,
 ) -> Result<(), ApiProblem> {
-    let mut has_session = false;
+    // Only a session that has ended by this is noted: a cookie that is made up, or has expired, had none.
+    let mut signed_out = None;
     if let Some(token) = session_cookie::refresh_token(headers, gateway.https) {
-        gateway.people.sign_out(&token).await?;
-        has_session = true;
+        signed_out = gateway.people.sign_out(&token).await?;
     }
     if let Authentication::Accepted(caller) = authentication {
         let bearer = caller.bearer();
+        let session = bearer.presented().session;
         // A guest without an account has no session in the store.
-        gateway
-            .people
-            .end_session(bearer.of(), bearer.presented().session)
-            .await?;
-        has_session = true;
+        if gateway.people.end_session(bearer.of(), session).await? {
+            signed_out = Some(bearer.of());
+        }
     }
-    if has_session {
-        SecurityRecord::new(SecurityEvent::SignedOut).write();
+    if let Some(of) = signed_out {
+        SecurityRecord::new(SecurityEvent::SignedOut)
+            .person(of.workspace.0, of.person)
+            .write();
     }
     session_cookie::end_all(gateway, answer);
     Ok(())
@@ -333,7 +383,6 @@ impl From<SignInError> for ApiProblem {
     fn from(error: SignInError) -> Self {
         match error {
             SignInError::WrongCredentials => Self::new(Kind::WrongCredentials, error.to_string()),
-            SignInError::SeveralWorkspaces => Self::field("workspace", error.to_string()),
             SignInError::SessionEnded => Self::new(Kind::Unauthenticated, error.to_string()),
             SignInError::Weak(fault) => Self::field("new", fault.to_string()),
             SignInError::LookUp(error) => error.into(),

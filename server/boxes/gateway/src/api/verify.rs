@@ -17,7 +17,8 @@ use crate::{
 ///
 /// Reads the whole log, computes the hash of every event again, and folds every view again and compares it. A
 /// view that is behind is compared at its own position; a view that has lost documents, or whose lane has
-/// stopped, is a finding. A workspace is verified once at a time.
+/// stopped, is a finding, and so is a row that cannot be read. `differences` are the histories that the
+/// server has signed and that the log does not contain. A workspace is verified once at a time.
 #[utoipa::path(get, path = "/verify", tag = "log",
     responses(
         (status = 200, description = "What was verified, and the findings", body = VerifyReport),

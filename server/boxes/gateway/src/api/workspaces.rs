@@ -1,7 +1,7 @@
 //! Opening and joining a workspace: how a program gets its first token.
 
 use axum::{Extension, Json, extract::State, http::HeaderMap};
-use command::{Admission, AdmissionError};
+use command::{Admission, AdmissionError, Visit};
 use domain::wire::{JoinWorkspace, OpenWorkspace, Problem, WorkspaceAccess};
 
 use crate::{
@@ -53,7 +53,8 @@ pub(super) async fn open(
         (status = 400, description = "A field is not valid", body = Problem),
         (status = 404, description = "No workspace has this code", body = Problem),
         (status = 429, body = Problem,
-            description = "Too many requests, or the workspace has as many people as it may"),
+            description = "Too many requests, or the workspace has as many people as it may, in all or from \
+                this address"),
     ))]
 pub(super) async fn join(
     State(gateway): State<SharedGateway>,
@@ -61,11 +62,20 @@ pub(super) async fn join(
     JsonBody(wanted): JsonBody<JoinWorkspace>,
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     gateway.rate.charge(address, COST_OF_JOINING)?;
+    let visit = visit(address);
     let admission = gateway
         .workspaces
-        .join(&wanted.code, &wanted.display_name)
+        .join(&wanted.code, &wanted.display_name, &visit)
         .await?;
     access(&gateway, &admission)
+}
+
+/// The visit of a guest who joins from an address.
+pub(crate) fn visit(address: Client) -> Visit {
+    Visit {
+        address: address.address(),
+        seconds: TTL_SECONDS,
+    }
 }
 
 fn access(gateway: &SharedGateway, admission: &Admission) -> Result<Json<WorkspaceAccess>, ApiProblem> {
@@ -88,7 +98,9 @@ impl From<AdmissionError> for ApiProblem {
             AdmissionError::Invalid(rejection) => Self::new(Kind::Malformed, rejection.detail.clone())
                 .with(|problem| problem.violations = rejection.violations),
             AdmissionError::UnknownCode => Self::new(Kind::NotFound, error.to_string()),
-            AdmissionError::Full(_) => Self::new(Kind::QuotaExceeded, error.to_string()),
+            AdmissionError::Full(_) | AdmissionError::AddressFull(_) => {
+                Self::new(Kind::QuotaExceeded, error.to_string())
+            }
             AdmissionError::Template(failure) => failure.into(),
             AdmissionError::Store(error) => error.into(),
         }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     SharedGateway,
-    api::end_session,
+    api::{end_session, visit},
     auth::Authentication,
     language,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
@@ -92,7 +92,9 @@ pub(super) async fn join(
     if gateway.rate.charge(address, COST_OF_JOINING).is_err() {
         return refusal("rate-limited", FormPage::Join(&form.code));
     }
-    match gateway.workspaces.join(&form.code, &form.display_name).await {
+    let visit = visit(address);
+    let joined = gateway.workspaces.join(&form.code, &form.display_name, &visit);
+    match joined.await {
         Ok(admission) => begin_session(&gateway, &admission),
         Err(error) => refusal(code_of(&error), FormPage::Join(&form.code)),
     }
@@ -145,7 +147,7 @@ fn begin_session(gateway: &SharedGateway, admission: &Admission) -> Response {
 fn code_of(error: &AdmissionError) -> &'static str {
     match error {
         AdmissionError::UnknownCode => "unknown-code",
-        AdmissionError::Full(_) => "full",
+        AdmissionError::Full(_) | AdmissionError::AddressFull(_) => "full",
         AdmissionError::Invalid(rejection) => {
             let is_about = |field: &str| {
                 rejection

@@ -14,15 +14,16 @@ const MAX_FINDINGS: usize = 100;
 pub struct Comparison {
     /// The checkpoints that the log contains.
     pub contained: u64,
-    /// What is wrong, one sentence each.
+    /// The partitions whose log does not contain what the key has signed, one sentence each.
     pub findings: Vec<String>,
+    /// The notes that say nothing about the log: they cannot be read, or another key has signed them. One
+    /// sentence each.
+    pub unusable: Vec<String>,
 }
 
-impl Comparison {
-    fn add(&mut self, finding: String) {
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(finding);
-        }
+fn add(findings: &mut Vec<String>, finding: String) {
+    if findings.len() < MAX_FINDINGS {
+        findings.push(finding);
     }
 }
 
@@ -41,7 +42,7 @@ pub async fn compare(
         let note = match note {
             Ok(note) => note,
             Err(malformed) => {
-                comparison.add(malformed.to_string());
+                add(&mut comparison.unusable, malformed.to_string());
                 continue;
             }
         };
@@ -59,37 +60,52 @@ pub async fn compare(
             let partition = of_partitions.entry((*of, *partition)).or_default();
             partition.push(checkpoint.clone());
         } else {
-            comparison.add(format!(
+            let unusable = format!(
                 "workspace {of}, partition {partition}: the checkpoint at position {position} is not signed \
                  by {verifier}"
-            ));
+            );
+            add(&mut comparison.unusable, unusable);
         }
     }
     for ((workspace, partition), mut checkpoints) in of_partitions {
         checkpoints.sort();
         let place = format!("workspace {workspace}, partition {partition}");
-        match compare_partition(store, (workspace, partition), &checkpoints).await? {
-            (contained, Some(finding)) => {
-                comparison.contained += contained;
-                comparison.add(format!("{place}: {finding}"));
-            }
-            (contained, None) => comparison.contained += contained,
+        let compared = compare_partition(store, (workspace, partition), &checkpoints).await?;
+        comparison.contained += compared.contained;
+        if let Some(finding) = compared.difference {
+            add(&mut comparison.findings, format!("{place}: {finding}"));
+        }
+        for reason in compared.unreadable {
+            add(&mut comparison.unusable, format!("{place}: {reason}"));
         }
     }
     Ok(comparison)
 }
 
-/// How many checkpoints of a partition the log contains, and what is wrong with the first that it does not.
-async fn compare_partition(
+/// The checkpoints of a partition, compared with its log.
+#[derive(Debug, Default)]
+pub(super) struct ComparedPartition {
+    /// How many of them the log contains.
+    contained: u64,
+    /// What is wrong with the first that it does not contain.
+    pub(super) difference: Option<String>,
+    /// Those that cannot be compared, because the event at their position cannot be read.
+    unreadable: Vec<String>,
+}
+
+/// Compares the checkpoints of a partition, up to the first that the log does not contain.
+pub(super) async fn compare_partition(
     store: &dyn EventStore,
     (workspace, partition): (WorkspaceId, u32),
     checkpoints: &[LogCheckpoint],
-) -> Result<(u64, Option<String>), CheckpointError> {
+) -> Result<ComparedPartition, CheckpointError> {
+    let mut compared = ComparedPartition::default();
     let heads = store.chain_heads(Some(workspace)).await?;
     let Some((.., head)) = heads.iter().find(|(_, of, _)| *of == partition) else {
-        return Ok((0, Some("the log has no such partition".to_owned())));
+        compared.difference = Some("the log has no such partition".to_owned());
+        return Ok(compared);
     };
-    let (mut contained, mut last) = (0, 0);
+    let mut last = 0;
     for checkpoint in checkpoints {
         let position = checkpoint.position;
         let before = if last == 0 {
@@ -99,28 +115,32 @@ async fn compare_partition(
         };
         if position > head.position {
             let head = head.position;
-            let finding =
-                format!("the log ends at position {head}, before the checkpoint at {position}; {before}");
-            return Ok((contained, Some(finding)));
+            compared.difference = Some(format!(
+                "the log ends at position {head}, before the checkpoint at {position}; {before}"
+            ));
+            break;
         }
         let hash = match store.hash_at(workspace, partition, position).await {
             Ok(hash) => hash,
             Err(StoreError::Corrupt(error)) => {
-                let finding =
-                    format!("the event at the checkpoint's position {position} cannot be read: {error}");
-                return Ok((contained, Some(finding)));
+                if compared.unreadable.len() < MAX_FINDINGS {
+                    compared.unreadable.push(format!(
+                        "the event at the checkpoint's position {position} cannot be read: {error}"
+                    ));
+                }
+                continue;
             }
             Err(error) => return Err(error.into()),
         };
         if hash != Some(hex::encode(checkpoint.hash)) {
-            let finding = format!(
+            compared.difference = Some(format!(
                 "the history differs from the checkpoint at position {position}, which is the first that \
                  differs; {before}"
-            );
-            return Ok((contained, Some(finding)));
+            ));
+            break;
         }
-        contained += 1;
+        compared.contained += 1;
         last = position;
     }
-    Ok((contained, None))
+    Ok(compared)
 }

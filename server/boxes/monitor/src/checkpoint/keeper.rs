@@ -2,12 +2,15 @@
 //!
 //! Each workspace has a file, to which notes are only added. It lies outside of the database: best on another
 //! disk, or where it is copied to another machine. A head that was signed already is not signed again.
+//!
+//! A log that does not contain what is kept was rolled back or rewritten. That is said in the log of the
+//! server and wherever checkpoints are shown; its heads go to a file of their own, so that the files still
+//! say what was lost.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    io::{Read as _, Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -20,15 +23,25 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CheckpointError, CheckpointKey, LogCheckpoint, Note, Verifier, parse};
+use super::{
+    CheckpointError, CheckpointKey, LogCheckpoint, Note, Verifier,
+    comparison::compare_partition,
+    kept_files::{COMPARED, HistoryFiles, append, end_of, file_name, kept_files, last_of},
+    parse,
+};
 use event_store::{ChainHead, EventStore, StoreError};
 
-/// The extension of the files.
-const EXTENSION: &str = "notes";
+/// The most differences that are told at a time.
+const MAX_DIFFERENCES: usize = 100;
 
-/// How much of the end of a file is read to find what was signed last: more than the notes of all partitions
-/// that a workspace can have.
-const TAIL: u64 = 64 * 1_024;
+/// The files of a workspace, compared with its log.
+#[derive(Debug, Default)]
+struct ComparedFiles {
+    /// The newest file whose notes the log contains.
+    fitting: Option<u32>,
+    /// What the log does not contain, one sentence each.
+    differences: Vec<String>,
+}
 
 /// Signs checkpoints of a log and keeps them in a folder.
 #[derive(Debug)]
@@ -94,13 +107,17 @@ impl CheckpointKeeper {
                 heads.push((partition, head));
             }
         }
+        if of_workspaces.is_empty() {
+            return Ok(0);
+        }
+        let files = self.files(workspace).await?;
         let mut count = 0;
         for (workspace, heads) in of_workspaces {
             let notes: Vec<Note> = heads
                 .iter()
                 .map(|(partition, head)| self.sign(workspace, *partition, head))
                 .collect::<Result<_, _>>()?;
-            let file = self.file(workspace);
+            let file = self.file_to_continue(workspace, files.get(&workspace)).await?;
             let added = spawn_blocking(move || append(&file, &notes)).await;
             count += added.map_err(|_| CheckpointError::Interrupted)??;
             kept.extend(
@@ -115,35 +132,161 @@ impl CheckpointKeeper {
     /// The newest notes that are kept of a workspace, oldest first, at most `limit`. What cannot be read is
     /// left out.
     pub async fn kept(&self, workspace: WorkspaceId, limit: usize) -> Result<Vec<Note>, CheckpointError> {
-        let file = self.file(workspace);
-        let text = spawn_blocking(move || end_of(&file)).await;
-        let text = text.map_err(|_| CheckpointError::Interrupted)??;
-        let mut notes: Vec<Note> = parse(&text).into_iter().flatten().collect();
+        let mut notes: Vec<Note> = Vec::new();
+        let mut files = self.files(Some(workspace)).await?;
+        for file in files.remove(&workspace).unwrap_or_default().into_values() {
+            let text = spawn_blocking(move || end_of(&file)).await;
+            let text = text.map_err(|_| CheckpointError::Interrupted)??;
+            notes.extend(parse(&text).into_iter().flatten());
+        }
         notes.retain(|note| note.checkpoint().workspace == workspace);
         Ok(notes.split_off(notes.len().saturating_sub(limit)))
     }
 
+    /// The histories of a workspace that are kept and that the log does not contain, one sentence each. Notes
+    /// of another key say nothing about this log.
+    pub async fn differences(&self, workspace: WorkspaceId) -> Result<Vec<String>, CheckpointError> {
+        let files = self.files(Some(workspace)).await?;
+        match files.get(&workspace) {
+            Some(files) => Ok(self.compare_files(workspace, files).await?.differences),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The same of all workspaces that have files.
+    pub async fn all_differences(&self) -> Result<Vec<String>, CheckpointError> {
+        let mut differences = Vec::new();
+        for (workspace, files) in self.files(None).await? {
+            differences.extend(self.compare_files(workspace, &files).await?.differences);
+        }
+        Ok(differences)
+    }
+
+    async fn files(
+        &self,
+        only: Option<WorkspaceId>,
+    ) -> Result<BTreeMap<WorkspaceId, HistoryFiles>, CheckpointError> {
+        let folder = self.folder.clone();
+        let files = spawn_blocking(move || kept_files(&folder, only)).await;
+        files.map_err(|_| CheckpointError::Interrupted)?
+    }
+
+    /// The file to which the heads of the log are added: one whose notes the log contains.
+    async fn file_to_continue(
+        &self,
+        workspace: WorkspaceId,
+        files: Option<&HistoryFiles>,
+    ) -> Result<PathBuf, CheckpointError> {
+        let newest = files.and_then(|files| files.keys().next_back().copied());
+        let fitting = match files {
+            Some(files) => self.compare_files(workspace, files).await?.fitting,
+            None => None,
+        };
+        let number = match (fitting, newest) {
+            (Some(number), _) => number,
+            (None, None) => 1,
+            (None, Some(newest)) => {
+                let number = newest.saturating_add(1);
+                tracing::error!(
+                    %workspace, file = file_name(workspace, number),
+                    "the log does not contain what was signed; its heads are kept in a file of their own"
+                );
+                number
+            }
+        };
+        Ok(self.folder.join(file_name(workspace, number)))
+    }
+
+    /// Compares the newest notes of each file of a workspace with the log: it contains those before them if
+    /// it contains these.
+    async fn compare_files(
+        &self,
+        workspace: WorkspaceId,
+        files: &HistoryFiles,
+    ) -> Result<ComparedFiles, CheckpointError> {
+        let mut compared = ComparedFiles::default();
+        if self.store.was_purged(workspace).await? {
+            return Ok(compared);
+        }
+        for (number, file) in files {
+            let path = file.clone();
+            let text = spawn_blocking(move || last_of(&path, COMPARED)).await;
+            let text = text.map_err(|_| CheckpointError::Interrupted)??;
+            let mut fits = true;
+            let newest = newest(&text, workspace, self.verifier());
+            for (partition, checkpoints) in newest.into_iter().filter(|(_, found)| !found.is_empty()) {
+                let place = (workspace, partition);
+                let compared_partition = compare_partition(&*self.store, place, &checkpoints).await?;
+                if let Some(difference) = compared_partition.difference {
+                    fits = false;
+                    compared.differences.push(format!(
+                        "workspace {workspace}, partition {partition}: {difference}"
+                    ));
+                }
+            }
+            if fits {
+                compared.fitting = Some(*number);
+            }
+        }
+        Ok(compared)
+    }
+
+    /// Compares what is kept with the log, and says in the server's log what it does not contain.
+    pub async fn compare_and_log(&self) {
+        let differences = match self.all_differences().await {
+            Ok(differences) => differences,
+            Err(error) => {
+                metrics::counter!("foldline_checkpoint_failures_total").increment(1);
+                tracing::error!(%error, "the kept checkpoints could not be compared with the log");
+                return;
+            }
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; there are far fewer than 2^53 partitions"
+        )]
+        metrics::gauge!("foldline_checkpoint_differences").set(differences.len() as f64);
+        for difference in differences.iter().take(MAX_DIFFERENCES) {
+            tracing::error!(
+                difference,
+                "the log does not contain a history that was signed: it was rolled back or rewritten"
+            );
+        }
+    }
+
     /// Removes what is kept of workspaces that were purged.
     async fn forget_purged(&self) -> Result<(), CheckpointError> {
-        let folder = self.folder.clone();
-        let workspaces = spawn_blocking(move || workspaces_in(&folder)).await;
-        for workspace in workspaces.map_err(|_| CheckpointError::Interrupted)?? {
-            if self.store.workspace(workspace).await?.is_none() && self.store.was_purged(workspace).await? {
-                let file = self.file(workspace);
+        for (workspace, files) in self.files(None).await? {
+            if !self.store.was_purged(workspace).await? {
+                continue;
+            }
+            for file in files.into_values() {
                 let removed =
                     spawn_blocking(move || fs::remove_file(&file).map_err(CheckpointError::file(&file)));
                 removed.await.map_err(|_| CheckpointError::Interrupted)??;
-                self.kept.lock().await.retain(|(of, _), _| *of != workspace);
             }
+            self.kept.lock().await.retain(|(of, _), _| *of != workspace);
         }
         Ok(())
     }
 
-    /// Keeps checkpoints at this interval, and once more at the end.
-    pub async fn run(self: Arc<Self>, every: Duration, stopping: CancellationToken) {
+    /// Keeps checkpoints at this interval, and once more at the end; before each, what is kept is compared
+    /// with the log. Without an interval it is compared once.
+    pub async fn run(self: Arc<Self>, every: Option<Duration>, stopping: CancellationToken) {
+        let Some(every) = every else {
+            stopping.run_until_cancelled(self.compare_and_log()).await;
+            return;
+        };
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
+            if stopping
+                .run_until_cancelled(self.compare_and_log())
+                .await
+                .is_none()
+            {
+                break;
+            }
             self.keep_and_log().await;
             if let Err(error) = self.forget_purged().await {
                 tracing::warn!(%error, "checkpoints of purged workspaces could not be removed");
@@ -162,84 +305,34 @@ impl CheckpointKeeper {
             }
         }
     }
-
-    fn file(&self, workspace: WorkspaceId) -> PathBuf {
-        self.folder.join(format!("{workspace}.{EXTENSION}"))
-    }
 }
 
-/// Adds those notes to a file that are not among its last ones; returns their number.
-fn append(file: &Path, notes: &[Note]) -> Result<u64, CheckpointError> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).map_err(CheckpointError::file(folder))?;
+/// The newest checkpoints of a text that a key has signed, by partition: the one with the highest position,
+/// and the last one.
+fn newest(text: &str, workspace: WorkspaceId, verifier: &Verifier) -> BTreeMap<u32, Vec<LogCheckpoint>> {
+    let mut of_partitions: BTreeMap<u32, Vec<Note>> = BTreeMap::new();
+    for note in parse(text).into_iter().flatten() {
+        if note.checkpoint().workspace == workspace {
+            of_partitions
+                .entry(note.checkpoint().partition)
+                .or_default()
+                .push(note);
+        }
     }
-    let tail = end_of(file)?;
-    let new: Vec<&Note> = notes.iter().filter(|note| !tail.contains(note.text())).collect();
-    if new.is_empty() {
-        return Ok(0);
-    }
-    let mut text = String::new();
-    if !tail.is_empty() && !tail.ends_with("\n\n") {
-        // the last one was cut off, as on a full disk
-        text.push_str("\n\n");
-    }
-    for note in &new {
-        text.push_str(&note.to_string());
-        text.push('\n');
-    }
-    let mut opened = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .map_err(CheckpointError::file(file))?;
-    opened
-        .write_all(text.as_bytes())
-        .and_then(|()| opened.sync_data())
-        .map_err(CheckpointError::file(file))?;
-    Ok(new.len() as u64)
-}
-
-/// The end of a file; empty if there is none. It begins with a whole note, unless the file is damaged.
-fn end_of(file: &Path) -> Result<String, CheckpointError> {
-    let mut opened = match fs::File::open(file) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(CheckpointError::file(file)(error)),
+    let checkpoints = |notes: Vec<Note>| {
+        let last = notes.iter().rev().find(|note| note.is_signed_by(verifier));
+        let last = last.map(|note| note.checkpoint().clone());
+        let mut by_position = notes;
+        by_position.sort_by_key(|note| note.checkpoint().position);
+        let highest = by_position.iter().rev().find(|note| note.is_signed_by(verifier));
+        let highest = highest.map(|note| note.checkpoint().clone());
+        let mut newest: Vec<LogCheckpoint> = last.into_iter().chain(highest).collect();
+        newest.sort();
+        newest.dedup();
+        newest
     };
-    let mut bytes = Vec::new();
-    let length = opened.metadata().map_err(CheckpointError::file(file))?.len();
-    let skipped = length.saturating_sub(TAIL);
-    opened
-        .seek(SeekFrom::Start(skipped))
-        .and_then(|_| opened.take(TAIL).read_to_end(&mut bytes))
-        .map_err(CheckpointError::file(file))?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if skipped == 0 {
-        return Ok(text);
-    }
-    // the first note is cut off: the next one follows the empty line behind its signatures
-    let begin = text
-        .find(&format!("\n\n{}/", super::NAME))
-        .map_or(text.len(), |at| at + 2);
-    Ok(text[begin..].to_owned())
-}
-
-/// The workspaces that have a file.
-fn workspaces_in(folder: &Path) -> Result<Vec<WorkspaceId>, CheckpointError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(CheckpointError::file(folder)(error)),
-    };
-    let mut workspaces = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(CheckpointError::file(folder))?.path();
-        let name = path.file_stem().and_then(|name| name.to_str());
-        let is_ours = path.extension().is_some_and(|extension| extension == EXTENSION);
-        workspaces.extend(
-            name.filter(|_| is_ours)
-                .and_then(|name| name.parse::<WorkspaceId>().ok()),
-        );
-    }
-    Ok(workspaces)
+    of_partitions
+        .into_iter()
+        .map(|(partition, notes)| (partition, checkpoints(notes)))
+        .collect()
 }

@@ -1,4 +1,4 @@
-//! `foldline checkpoint`, and what `foldline verify --checkpoint` reads and says.
+//! `foldline checkpoint`, and what `foldline verify` reads and says of checkpoints.
 
 use std::{
     fs::File,
@@ -8,7 +8,11 @@ use std::{
 
 use domain::id::WorkspaceId;
 
-use super::{CheckpointKeeper, Verifier, compare, parse};
+use super::{
+    CheckpointError, CheckpointKeeper, Comparison, MalformedNote, Note, Verifier, compare,
+    kept_files::{COMPARED, kept_files, last_of},
+    parse,
+};
 use crate::terminal::{MonitorError, find};
 use event_store::{EventStore, Workspace};
 
@@ -71,22 +75,55 @@ pub async fn print(
     Ok(out.flush()?)
 }
 
-/// Reads notes from a file; `-` is standard input.
-pub fn read_notes(file: &Path) -> Result<String, MonitorError> {
+/// Notes of a file, as they were parsed.
+pub type ParsedNotes = Vec<Result<Note, MalformedNote>>;
+
+/// Reads notes from a file; `-` is standard input. A file in which no note can be read, or none is of this
+/// key, or none of this workspace, is refused: it says nothing about the log.
+pub fn read_notes(
+    file: &Path,
+    verifier: &Verifier,
+    workspace: Option<WorkspaceId>,
+) -> Result<ParsedNotes, MonitorError> {
+    let name = file.display();
+    let bad = |reason: &str| MonitorError::BadCheckpoints(format!("{name} {reason}"));
+    let notes = parse(&read(file)?);
+    if notes.is_empty() {
+        return Err(bad("has no checkpoint"));
+    }
+    let readable = || notes.iter().filter_map(|note| note.as_ref().ok());
+    if readable().next().is_none() {
+        let reason = notes.iter().find_map(|note| note.as_ref().err());
+        let reason = reason.map(ToString::to_string).unwrap_or_default();
+        return Err(bad(&format!("is no file of checkpoints: {reason}")));
+    }
+    if !readable().any(|note| note.is_signed_by(verifier)) {
+        return Err(bad(&format!(
+            "has no checkpoint that {verifier} has signed: they are of another installation, or were changed"
+        )));
+    }
+    if let Some(workspace) = workspace
+        && !readable().any(|note| note.checkpoint().workspace == workspace && note.is_signed_by(verifier))
+    {
+        return Err(bad(&format!("has no checkpoint of workspace {workspace}")));
+    }
+    Ok(notes)
+}
+
+fn read(file: &Path) -> Result<String, MonitorError> {
+    let unreadable = |error: io::Error| {
+        MonitorError::BadCheckpoints(format!("{} cannot be read: {error}", file.display()))
+    };
     let from: Box<dyn Read> = if file == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        let opened = File::open(file)
-            .map_err(|error| MonitorError::Nothing(format!("{} cannot be read: {error}", file.display())))?;
-        Box::new(opened)
+        Box::new(File::open(file).map_err(unreadable)?)
     };
     let mut text = String::new();
     let read = from.take(MAX_NOTES + 1).read_to_string(&mut text);
-    let read =
-        read.map_err(|error| MonitorError::Nothing(format!("{} cannot be read: {error}", file.display())))?;
-    if read as u64 > MAX_NOTES {
+    if read.map_err(unreadable)? as u64 > MAX_NOTES {
         let most = MAX_NOTES >> 20;
-        return Err(MonitorError::Nothing(format!(
+        return Err(MonitorError::BadCheckpoints(format!(
             "{} has more than {most} MiB of checkpoints; compare them in parts",
             file.display()
         )));
@@ -94,37 +131,74 @@ pub fn read_notes(file: &Path) -> Result<String, MonitorError> {
     Ok(text)
 }
 
-/// Compares notes with the log, and writes what is found.
+/// Compares notes with the log, and writes what is found. Returns how many notes say nothing about the log.
 pub async fn compare_notes(
     store: &dyn EventStore,
     verifier: &Verifier,
-    text: &str,
+    notes: ParsedNotes,
     workspace: Option<WorkspaceId>,
     out: &mut (dyn Write + Send),
-) -> Result<(), MonitorError> {
-    let notes = parse(text);
-    if notes.is_empty() {
-        return Err(MonitorError::Nothing(
-            "there is no checkpoint to compare".to_owned(),
-        ));
-    }
+) -> Result<usize, MonitorError> {
     let comparison = compare(store, verifier, notes, workspace).await?;
-    let verdict = if comparison.findings.is_empty() {
-        "ok"
-    } else {
-        "NOT WELL"
-    };
-    writeln!(
-        out,
-        "checkpoints  {verdict}  {} are in the log",
-        comparison.contained
-    )?;
-    for finding in &comparison.findings {
-        writeln!(out, "    {finding}")?;
-    }
+    write_comparison("checkpoints", &comparison, out)?;
     if comparison.findings.is_empty() {
-        Ok(())
+        Ok(comparison.unusable.len())
     } else {
         Err(MonitorError::HistoryDiffers(comparison.findings.len()))
     }
+}
+
+/// Compares the checkpoints that a server keeps in a folder with the log, and writes what is found. Without
+/// any there is nothing to say.
+pub async fn compare_kept(
+    store: &dyn EventStore,
+    verifier: &Verifier,
+    folder: &Path,
+    workspace: Option<WorkspaceId>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), MonitorError> {
+    let files = kept_files(folder, workspace)?;
+    if files.is_empty() {
+        return Ok(());
+    }
+    let mut all = Comparison::default();
+    for (workspace, files) in files {
+        if store.was_purged(workspace).await.map_err(CheckpointError::from)? {
+            continue;
+        }
+        for file in files.into_values() {
+            let notes = parse(&last_of(&file, COMPARED)?);
+            let compared = compare(store, verifier, notes, Some(workspace)).await?;
+            all.contained += compared.contained;
+            all.findings.extend(compared.findings);
+            all.unusable.extend(compared.unusable);
+        }
+    }
+    write_comparison("kept checkpoints", &all, out)?;
+    if all.findings.is_empty() {
+        Ok(())
+    } else {
+        Err(MonitorError::HistoryDiffers(all.findings.len()))
+    }
+}
+
+fn write_comparison(
+    what: &str,
+    comparison: &Comparison,
+    out: &mut (dyn Write + Send),
+) -> Result<(), MonitorError> {
+    let Comparison {
+        contained,
+        findings,
+        unusable,
+    } = comparison;
+    let verdict = if findings.is_empty() { "ok" } else { "NOT WELL" };
+    writeln!(out, "{what}  {verdict}  {contained} are in the log")?;
+    for finding in findings {
+        writeln!(out, "    {finding}")?;
+    }
+    for reason in unusable {
+        writeln!(out, "    not compared: {reason}")?;
+    }
+    Ok(())
 }

@@ -219,6 +219,76 @@ async fn a_note_that_was_cut_off_does_not_spoil_the_next() {
     assert_eq!(kept.last().unwrap().checkpoint().position, 3);
 }
 
+#[tokio::test]
+async fn a_log_that_does_not_contain_what_is_kept_gets_a_file_of_its_own() {
+    let log = Log::open(5).await;
+    let keeper = log.keeper();
+    keeper.keep(None).await.unwrap();
+    assert_eq!(keeper.all_differences().await.unwrap(), Vec::<String>::new());
+    let first = log.kept();
+
+    // Another history in the place of the log, beside the same files and with the same key.
+    let rewritten = log.rewritten(7).await;
+    let elsewhere = |log: &Log, of: &Log| {
+        let key = CheckpointKey::open(&of.folder.path().join("key")).unwrap();
+        CheckpointKeeper::new(Arc::clone(&log.store), key, of.folder.path().join("kept"))
+    };
+    let keeper = elsewhere(&rewritten, &log);
+    let differences = keeper.differences(log.workspace.id).await.unwrap();
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert!(
+        differences[0].contains("differs from the checkpoint at position 5"),
+        "{differences:?}"
+    );
+    assert_eq!(keeper.keep(None).await.unwrap(), 1);
+    assert_eq!(log.kept(), first, "the file of the first history stays as it was");
+    let second = log
+        .folder
+        .path()
+        .join(format!("kept/{}.2.notes", log.workspace.id));
+    let kept = fs::read_to_string(&second).unwrap();
+    assert_eq!(parse(&kept).len(), 1);
+
+    // The other history goes on in its file, also after a restart, and the first in its own.
+    rewritten.append(1).await;
+    assert_eq!(elsewhere(&rewritten, &log).keep(None).await.unwrap(), 1);
+    assert_eq!(parse(&fs::read_to_string(&second).unwrap()).len(), 2);
+    log.append(1).await;
+    assert_eq!(log.keeper().keep(None).await.unwrap(), 1);
+    assert_eq!(parse(&log.kept()).len(), 2);
+    let kept = keeper.kept(log.workspace.id, 9).await.unwrap();
+    assert_eq!(kept.len(), 4);
+}
+
+#[tokio::test]
+async fn a_workspace_that_was_deleted_as_a_whole_is_missed() {
+    let log = Log::open(2).await;
+    log.keeper().keep(None).await.unwrap();
+    let (store, _folder) = empty_store().await;
+    let key = CheckpointKey::open(&log.folder.path().join("key")).unwrap();
+    let keeper = CheckpointKeeper::new(store, key, log.folder.path().join("kept"));
+    assert_eq!(
+        keeper.all_differences().await.unwrap(),
+        [format!(
+            "workspace {}, partition 0: the log has no such partition",
+            log.workspace.id
+        )]
+    );
+}
+
+#[tokio::test]
+async fn what_another_key_has_signed_is_no_difference() {
+    let log = Log::open(5).await;
+    log.keeper().keep(None).await.unwrap();
+    let rewritten = log.rewritten(2).await;
+    let keeper = CheckpointKeeper::new(
+        Arc::clone(&rewritten.store),
+        key(9),
+        log.folder.path().join("kept"),
+    );
+    assert!(keeper.all_differences().await.unwrap().is_empty());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_key_that_others_may_read_is_refused() {
@@ -286,7 +356,8 @@ async fn a_checkpoint_of_another_key_vouches_for_nothing() {
     let compared = log.compare(&log.kept(), other.verifier()).await;
     assert_eq!(compared.contained, 0);
     assert!(
-        compared.findings[0].contains("is not signed by foldline+"),
+        compared.unusable[0].contains("is not signed by foldline+"),
         "{compared:?}"
     );
+    assert!(compared.findings.is_empty(), "{compared:?}");
 }

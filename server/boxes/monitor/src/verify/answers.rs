@@ -41,7 +41,7 @@ pub(super) struct Run {
 
 impl Run {
     /// The runs of consecutive events of a partition.
-    pub(super) fn of(events: &[StoredEvent]) -> Vec<Self> {
+    pub(super) fn of<'a>(events: impl Iterator<Item = &'a StoredEvent>) -> Vec<Self> {
         let mut runs: Vec<Self> = Vec::new();
         for event in events {
             let run = Self {
@@ -131,11 +131,11 @@ impl CommandRuns {
     ) -> Result<(), VerifyError> {
         let mut after = None;
         loop {
-            let page = store.commands(workspace, after, page_size).await?;
-            let last = page.last().map(|command| command.command_id);
+            let page = store.audit_commands(workspace, after, page_size).await?;
+            let last = page.last().map(|(id, _)| *id);
             let mut runs = self.between(after, last).await?.into_iter().peekable();
-            for command in &page {
-                let id = command.command_id.to_string();
+            for (id, command) in &page {
+                let id = id.to_string();
                 while let Some(run) = runs.next_if(|run| run.command < id) {
                     unanswered(&run, findings);
                 }
@@ -143,7 +143,12 @@ impl CommandRuns {
                 while let Some(run) = runs.next_if(|run| run.command == id) {
                     of_command.push(run);
                 }
-                compare_one(command, &of_command, read_to, findings);
+                match command {
+                    Ok(command) => compare_one(command, &of_command, read_to, findings),
+                    Err(error) => {
+                        findings.add(format!("command {id}: its stored answer cannot be read: {error}"));
+                    }
+                }
             }
             for run in runs {
                 unanswered(&run, findings);

@@ -34,6 +34,16 @@ impl Findings {
         scratch: &mut Scratch,
     ) -> Result<(), VerifyError> {
         let view = stored.view.name();
+        if let Some(damage) = &stored.damage {
+            self.add(format!("{view}: it cannot be read: {damage}"));
+            return Ok(());
+        }
+        for (key, reason) in &stored.unreadable {
+            self.add(format!("{view}: {key} cannot be read: {reason}"));
+        }
+        for key in scratch.entries_without_document(view, MAX_FINDINGS).await? {
+            self.add(format!("{view}: it lists {key}, of which there is no document"));
+        }
         if !stored.passed.is_empty() {
             self.add(format!(
                 "{view}: {} events are dead letters, wait behind one, or were discarded",
@@ -52,13 +62,41 @@ impl Findings {
         Ok(())
     }
 
-    fn compare_one(&mut self, view: &str, (key, stored, folded, entries, listed): Difference) {
+    /// What a part of the verification could not read becomes a finding, and the other parts go on.
+    pub(super) fn note_damage(
+        &mut self,
+        part: &str,
+        outcome: Result<(), VerifyError>,
+    ) -> Result<(), VerifyError> {
+        match outcome {
+            Err(error) if error.is_damage() => {
+                self.add(format!("{part} cannot be read any further: {error}"));
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn compare_one(&mut self, view: &str, difference: Difference) {
+        let (key, stored, folded, entries, listed, is_of_another) = difference;
         let Some(folded) = folded else {
             self.add(format!("{view}: {key} is there, and no event makes it"));
             return;
         };
-        if folded != stored && parsed(&folded) != parsed(&stored) {
-            self.add(format!("{view}: {key} differs from its fold"));
+        if folded != stored {
+            match serde_json::from_str::<Value>(&stored) {
+                Err(error) => self.add(format!("{view}: {key} is not JSON: {error}")),
+                // Parsed, because the order of fields does not matter.
+                Ok(stored) if serde_json::from_str::<Value>(&folded).ok().as_ref() != Some(&stored) => {
+                    self.add(format!("{view}: {key} differs from its fold"));
+                }
+                Ok(_) => {}
+            }
+        }
+        if is_of_another {
+            self.add(format!(
+                "{view}: {key} belongs to another person than in its fold"
+            ));
         }
         if entries.as_deref().and_then(places) != places(&listed) {
             self.add(format!("{view}: {key} is not listed where it belongs"));
@@ -71,9 +109,4 @@ fn places(json: &str) -> Option<Vec<(String, String, String)>> {
     let mut places: Vec<_> = serde_json::from_str(json).ok()?;
     places.sort_unstable();
     Some(places)
-}
-
-/// Parses JSON, because the order of fields does not matter.
-fn parsed(json: &str) -> Option<Value> {
-    serde_json::from_str(json).ok()
 }

@@ -17,6 +17,8 @@ pub(super) struct FoldedDocument {
     pub(super) key: String,
     /// Its JSON; `None`: its events have deleted it.
     pub(super) document: Option<Box<RawValue>>,
+    /// The person who owns it, if any.
+    pub(super) owner: Option<String>,
     /// Listing, group and sort key of each of its entries, in order and each once, as JSON.
     pub(super) entries: String,
 }
@@ -38,6 +40,7 @@ impl FoldedDocument {
         Ok(Self {
             key,
             document: folding.document()?,
+            owner: folding.owner().map(|owner| owner.to_string()),
             entries,
         })
     }

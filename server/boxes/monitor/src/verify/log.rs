@@ -7,7 +7,7 @@ use domain::event::{StoredEvent, TypedEvent};
 use tokio::sync::mpsc;
 
 use super::{
-    Limits, VerifyError,
+    Limits, MAX_FINDINGS, VerifyError,
     answers::{CommandRuns, Run},
     blocking,
     findings::Findings,
@@ -18,7 +18,7 @@ use super::{
     type_blocks::{BlockCheck, block_entry},
 };
 use crate::chain::ChainCheck;
-use event_store::{ChainHead, EventStore, StoreError, TypeBlockEntry, Workspace};
+use event_store::{AuditedEvent, ChainHead, EventStore, StoreError, TypeBlockEntry, Workspace};
 
 /// Events of a page that were checked and decoded.
 pub(super) struct CheckedPage {
@@ -30,8 +30,10 @@ pub(super) struct CheckedPage {
 
 /// What a page says besides its documents.
 struct PageRecords {
-    /// A finding for each event that cannot be decoded.
-    unreadable: Vec<String>,
+    /// The findings about its events.
+    faults: Vec<String>,
+    /// Whether an event cannot be read.
+    has_unread: bool,
     /// The runs of commands' events.
     runs: Vec<Run>,
     /// The types of its blocks.
@@ -95,17 +97,22 @@ async fn read_pages(
     store: &dyn EventStore,
     (workspace, partition): (&Workspace, u32),
     page_size: u32,
-    pages: mpsc::Sender<Vec<StoredEvent>>,
+    pages: mpsc::Sender<Vec<AuditedEvent>>,
 ) -> Result<(), VerifyError> {
-    let mut after = 0;
+    let (mut after, mut unread) = (0, 0);
     loop {
         let page = store
-            .read_partition(workspace.id, partition, after, page_size)
+            .audit_partition(workspace.id, partition, after, page_size)
             .await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.position;
+        unread += page.iter().filter(|read| read.event.is_err()).count();
         // The next step ends early only with an error of its own.
         if pages.send(page).await.is_err() {
+            return Ok(());
+        }
+        // The report has no room for what follows.
+        if unread > MAX_FINDINGS {
             return Ok(());
         }
     }
@@ -113,7 +120,7 @@ async fn read_pages(
 
 async fn check_pages(
     mut chain: ChainCheck,
-    mut pages: mpsc::Receiver<Vec<StoredEvent>>,
+    mut pages: mpsc::Receiver<Vec<AuditedEvent>>,
     views: &Arc<[StoredView]>,
     max_streams: usize,
     checked: mpsc::Sender<CheckedPage>,
@@ -129,8 +136,11 @@ async fn check_pages(
         })
         .await?;
         chain = continued;
-        for finding in records.unreadable {
+        for finding in records.faults {
             findings.add(finding);
+        }
+        if records.has_unread {
+            blocks.note_unread();
         }
         runs.add(&records.runs).await?;
         blocks.add(records.blocks, findings).await?;
@@ -145,20 +155,35 @@ async fn check_pages(
 /// The page, and what it says besides.
 fn check_page(
     chain: &mut ChainCheck,
-    page: &[StoredEvent],
+    page: &[AuditedEvent],
     views: &[StoredView],
 ) -> (CheckedPage, PageRecords) {
     let mut events = Vec::with_capacity(page.len());
     let mut touched: Vec<Vec<Touched>> = views.iter().map(|_| Vec::new()).collect();
-    let mut unreadable = Vec::new();
-    for event in page {
+    let mut faults = Vec::new();
+    for read in page {
+        let event = match &read.event {
+            Ok(event) => event,
+            Err(error) => {
+                chain.pass(read.position, error);
+                continue;
+            }
+        };
+        if read.is_padded {
+            faults.push(format!(
+                "partition {}, position {}: white space is stored around the payload of {} {}, which was not \
+                 hashed",
+                event.partition, event.position, event.event_type, event.event_id
+            ));
+        }
         chain.check(event);
+        faults.extend(views.iter().filter_map(|stored| stored.checkpoint_fault(event)));
         let typed = match event.decode() {
             Ok(typed) => typed,
             Err(error) => {
-                unreadable.push(format!(
-                    "{} {} cannot be folded: {error}",
-                    event.event_type, event.event_id
+                faults.push(format!(
+                    "partition {}, position {}: {} {} cannot be folded: {error}",
+                    event.partition, event.position, event.event_type, event.event_id
                 ));
                 continue;
             }
@@ -181,9 +206,15 @@ fn check_page(
         }
     }
     let records = PageRecords {
-        unreadable,
-        runs: Run::of(page),
-        blocks: page.iter().map(block_entry).collect(),
+        faults,
+        has_unread: page.iter().any(|read| read.event.is_err()),
+        runs: Run::of(readable(page)),
+        blocks: readable(page).map(block_entry).collect(),
     };
     (CheckedPage { events, touched }, records)
+}
+
+/// Those events of a page that can be read.
+fn readable(page: &[AuditedEvent]) -> impl Iterator<Item = &StoredEvent> {
+    page.iter().filter_map(|read| read.event.as_ref().ok())
 }

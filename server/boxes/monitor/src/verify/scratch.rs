@@ -12,7 +12,7 @@ use sqlx::{
 };
 
 use super::fold::FoldedDocument;
-use documents::{StoredDocument, StoredEntry};
+use documents::{RawDocument, StoredEntry};
 
 /// The page cache, as SQLite counts it: negative, in KiB.
 const CACHE_SIZE: &str = "-16384";
@@ -25,8 +25,9 @@ const ROWS: usize = 100;
 
 /// The clustered primary keys give every comparison its order.
 const TABLES: &str = "
+    -- without a document, if its row cannot be read
     create table stored (
-        view text not null, key text not null, document text not null,
+        view text not null, key text not null, document text, owner text,
         primary key (view, key)
     ) strict, without rowid;
     create table listed (
@@ -36,16 +37,18 @@ const TABLES: &str = "
     ) strict, without rowid;
     -- without a document, if its events have deleted it
     create table folded (
-        view text not null, key text not null, document text, entries text not null,
+        view text not null, key text not null, document text, owner text, entries text not null,
         primary key (view, key)
     ) strict, without rowid;
 ";
 
-/// A query with every document whose text or entries differ, by key; the caller compares them in detail.
+/// A query with every document whose text, owner or entries differ, by key; the caller compares them in
+/// detail.
 const DIFFERENT: &str = "
-    select key, stored, folded, entries, listed
+    select key, stored, folded, entries, listed, owner is not folded_owner
     from (
         select s.key as key, s.document as stored, f.document as folded, f.entries as entries,
+            s.owner as owner, f.owner as folded_owner,
             (
                 select json_group_array(json_array(l.listing, l.group_key, l.sort_key))
                 from listed l
@@ -53,14 +56,15 @@ const DIFFERENT: &str = "
             ) as listed
         from stored s
             left join folded f on f.view = s.view and f.key = s.key
-        where s.view = $1
+        where s.view = $1 and s.document is not null
     )
-    where folded is not stored or entries is not listed
+    where folded is not stored or entries is not listed or owner is not folded_owner
     order by key
 ";
 
-/// Key, the stored document, the folded one, the JSON of its entries, and that of the stored entries.
-pub(super) type Difference = (String, String, Option<String>, Option<String>, String);
+/// Key, the stored document, the folded one, the JSON of its entries, that of the stored entries, and whether
+/// the owners differ.
+pub(super) type Difference = (String, String, Option<String>, Option<String>, String, bool);
 
 /// The stored and the folded documents of every view.
 pub(super) struct Scratch {
@@ -82,13 +86,22 @@ impl Scratch {
     pub(super) async fn add_stored(
         &mut self,
         view: &str,
-        documents: &[StoredDocument],
+        documents: &[RawDocument],
     ) -> Result<(), sqlx::Error> {
+        let owner = |document: &RawDocument| {
+            let (_, owner) = document.content.as_ref().ok()?;
+            owner.map(|owner| owner.to_string())
+        };
+        let owners: Vec<Option<String>> = documents.iter().map(owner).collect();
         let rows: Vec<_> = documents
             .iter()
-            .map(|document| [Some(view), Some(document.key.as_str()), Some(document.data.get())])
+            .zip(&owners)
+            .map(|(document, owner)| {
+                let text = document.content.as_ref().ok().map(|(text, _)| text.as_str());
+                [Some(view), Some(document.key.as_str()), text, owner.as_deref()]
+            })
             .collect();
-        let into = "insert into stored (view, key, document) ";
+        let into = "insert into stored (view, key, document, owner) ";
         self.insert(into, &rows, "").await
     }
 
@@ -134,13 +147,14 @@ impl Scratch {
                     Some(view),
                     Some(folded.key.as_str()),
                     folded.document.as_deref().map(RawValue::get),
+                    folded.owner.as_deref(),
                     Some(folded.entries.as_str()),
                 ]
             })
             .collect();
-        let into = "insert into folded (view, key, document, entries) ";
-        let then = " on conflict (view, key) do update \
-                    set document = excluded.document, entries = excluded.entries";
+        let into = "insert into folded (view, key, document, owner, entries) ";
+        let then = " on conflict (view, key) do update set document = excluded.document, \
+                    owner = excluded.owner, entries = excluded.entries";
         self.insert(into, &rows, then).await
     }
 
@@ -187,18 +201,23 @@ impl Scratch {
         .await
     }
 
-    /// A stored entry whose document is not stored, if there is one: the key.
-    pub(super) async fn entry_without_document(&mut self, view: &str) -> Result<Option<String>, sqlx::Error> {
+    /// The keys of stored entries whose documents are not stored, at most `limit`.
+    pub(super) async fn entries_without_document(
+        &mut self,
+        view: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, sqlx::Error> {
         sqlx::query_scalar(
             "
-            select l.key from listed l
+            select distinct l.key from listed l
             where l.view = $1
                 and not exists (select 1 from stored s where s.view = l.view and s.key = l.key)
-            order by l.key limit 1
+            order by l.key limit $2
             ",
         )
         .bind(view)
-        .fetch_optional(&mut self.connection)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&mut self.connection)
         .await
     }
 

@@ -8,7 +8,7 @@ use domain::{
 };
 
 use super::{VerifyError, findings::Findings};
-use event_store::{Direction, EventStore, Snapshot, Workspace};
+use event_store::{Direction, EventStore, Snapshot, StoreError, Workspace};
 
 /// Folds every stream with a snapshot again, up to the snapshot, and compares.
 pub(super) async fn compare_snapshots(
@@ -19,12 +19,21 @@ pub(super) async fn compare_snapshots(
 ) -> Result<(), VerifyError> {
     let mut after: Option<String> = None;
     while !findings.is_full() {
-        let page = store.snapshots(workspace, after.as_deref(), page_size).await?;
+        let page = store
+            .audit_snapshots(workspace, after.as_deref(), page_size)
+            .await?;
         let Some((last, _)) = page.last() else { break };
-        after = Some(last.stream.clone());
-        for (stream, snapshot) in &page {
+        after = Some(last.clone());
+        for (name, read) in &page {
+            let (stream, snapshot) = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    findings.add(format!("the snapshot of {name} cannot be read: {error}"));
+                    continue;
+                }
+            };
             if let Some(finding) = fault(store, (workspace, page_size), stream, snapshot).await? {
-                let (name, version) = (&stream.stream, snapshot.version);
+                let version = snapshot.version;
                 findings.add(format!("the snapshot of {name} at version {version} {finding}"));
             }
         }
@@ -33,8 +42,8 @@ pub(super) async fn compare_snapshots(
 }
 
 /// What is wrong with a snapshot. One that the program ignores, because it is of another version of the
-/// state, is not compared; nor is one of a stream with an event that cannot be decoded, which is a finding of
-/// the log.
+/// state, is not compared; nor is one of a stream with an event that cannot be read or decoded, which is a
+/// finding of the log.
 async fn fault(
     store: &dyn EventStore,
     (workspace, page_size): (WorkspaceId, u32),
@@ -67,7 +76,11 @@ async fn fault(
                 Direction::Forwards,
                 left.min(page_size),
             )
-            .await?;
+            .await;
+        let events = match events {
+            Err(StoreError::Corrupt(_)) => return Ok(None),
+            events => events?,
+        };
         let Some(last) = events.last() else {
             return Ok(Some(format!("lacks event {} of its stream", version + 1)));
         };

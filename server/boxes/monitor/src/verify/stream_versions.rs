@@ -1,10 +1,11 @@
 //! The versions of more streams than are kept in memory.
 
-use domain::{event::StoredEvent, id::StreamName};
+use domain::id::StreamName;
 use sqlx::SqliteConnection;
 
 use super::scratch::{json, open};
 use crate::chain::ChainCheck;
+use event_store::AuditedEvent;
 
 const TABLE: &str = "
     create table versions (stream text primary key, version integer not null) strict, without rowid;
@@ -30,12 +31,13 @@ impl StreamVersions {
     pub(super) async fn recall(
         &mut self,
         chain: &mut ChainCheck,
-        events: &[StoredEvent],
+        events: &[AuditedEvent],
     ) -> Result<(), sqlx::Error> {
         let Some(database) = &mut self.database else {
             return Ok(());
         };
-        let unknown = chain.unknown_streams(events);
+        let readable = events.iter().filter_map(|read| read.event.as_ref().ok());
+        let unknown = chain.unknown_streams(readable);
         if unknown.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! The verifier over real stores, into which a test folds as lanes do. Every report is made twice: with the
 //! limits of production, which hold all of it in memory, and with limits that hold next to nothing.
 
+mod damaged;
 mod tampered;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -14,11 +15,11 @@ use serde_json::value::RawValue;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{LIMITS, Limits, MAX_FINDINGS, VerifyError, compare_views};
+use super::{LIMITS, Limits, MAX_FINDINGS, compare_views};
 use clock::SystemClock;
 use documents::{
-    DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldInput, FoldOutput, LaneId,
-    ParkedEvent, ParkedState, Scope, UpdateOutcome, sqlite::SqliteDocumentStore,
+    Checkpoint, DocumentStore, DocumentWrite, FIRST_GENERATION, FoldInput, FoldOutput, LaneId, ParkedEvent,
+    ParkedState, Scope, UpdateOutcome, sqlite::SqliteDocumentStore,
 };
 use event_store::{EventStore, SqliteEventStore, Workspace};
 use test_support::{append, cancelled, confirmed, created, customer, listed, open_workspace, received};
@@ -288,20 +289,85 @@ async fn an_entry_too_many_and_one_too_few_are_named() {
 }
 
 #[tokio::test]
-async fn an_entry_without_a_document_cannot_be_read() {
+async fn an_entry_without_a_document_is_named_and_hides_nothing_else() {
     let shop = Shop::folded().await;
     let gone = DocumentWrite {
         data: None,
         ..write("mug-1", STOCK)
     };
-    shop.change(INVENTORY, vec![gone]).await;
-    let error = compare_views(&*shop.store, &*shop.views, &shop.workspace, TIGHT)
+    shop.change(INVENTORY, vec![gone, write("mug-9", STOCK)]).await;
+    assert_eq!(
+        shop.findings().await,
+        [
+            "inventory: it lists mug-1, of which there is no document",
+            "inventory: mug-9 is there, and no event makes it",
+            "inventory: mug-1 is missing"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_owner_that_differs_is_named() {
+    let shop = Shop::folded().await;
+    let key = customer(1).id.to_string();
+    let stored = shop
+        .views
+        .document(shop.workspace.id, "customers", &key)
         .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, VerifyError::ReadModel(DocumentStoreError::Corrupt(reason))
-            if reason == "inventory lists mug-1, of which there is no document"),
-        "{error}"
+        .unwrap();
+    let stored = stored.value.unwrap();
+    assert_eq!(stored.owner, Some(customer(1).id));
+    let of_another = DocumentWrite {
+        owner: Some(customer(2).id),
+        ..write(&key, stored.data.get())
+    };
+    shop.change("customers", vec![of_another]).await;
+    assert_eq!(
+        shop.findings().await,
+        [format!(
+            "customers: {key} belongs to another person than in its fold"
+        )]
+    );
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_ahead_of_the_log_or_of_another_history_is_named() {
+    let shop = Shop::folded().await;
+    let head = shop.store.head(shop.workspace.id).await.unwrap();
+    let (partition, position) = head.iter().find(|(_, position)| *position > 0).unwrap();
+    let lane = LaneId {
+        scope: shop.scope(INVENTORY),
+        partition,
+    };
+    let mut nothing = |_: FoldInput| Ok(FoldOutput::default());
+    let ahead = (position + 7).into();
+    let moved = shop
+        .views
+        .update(&lane, position, &ahead, &[], &mut nothing)
+        .await;
+    assert_eq!(moved.unwrap(), UpdateOutcome::Committed);
+    assert_eq!(
+        shop.findings().await,
+        [format!(
+            "inventory: its checkpoint of partition {partition} is at {}, and the log ends at {position}",
+            position + 7
+        )]
+    );
+    let other = Checkpoint {
+        position,
+        hash: Some("ab".repeat(32)),
+    };
+    let moved = shop
+        .views
+        .update(&lane, position + 7, &other, &[], &mut nothing)
+        .await;
+    assert_eq!(moved.unwrap(), UpdateOutcome::Committed);
+    assert_eq!(
+        shop.findings().await,
+        [format!(
+            "inventory: its checkpoint of partition {partition} at position {position} is of another history \
+             than the log"
+        )]
     );
 }
 

@@ -20,6 +20,8 @@ pub(super) struct BlockCheck<'a> {
     next: u64,
     /// What the events have that were read since.
     found: BTreeSet<TypeBlockEntry>,
+    /// Whether an event cannot be read: it may have a type that no other event has.
+    has_unread: bool,
 }
 
 /// The block and the type of an event.
@@ -39,7 +41,13 @@ impl<'a> BlockCheck<'a> {
             partition,
             next: 0,
             found: BTreeSet::new(),
+            has_unread: false,
         }
+    }
+
+    /// Notes that an event of a page cannot be read.
+    pub(super) fn note_unread(&mut self) {
+        self.has_unread = true;
     }
 
     /// Adds what a page has, and compares the blocks that are complete then.
@@ -89,7 +97,7 @@ impl<'a> BlockCheck<'a> {
                 entry.block, entry.event_type, entry.schema_version
             ));
         }
-        if is_whole {
+        if is_whole && !self.has_unread {
             for entry in listed.difference(&found) {
                 findings.add(format!(
                     "partition {partition}: block {} is listed as having {} version {}, and has none",

@@ -1,45 +1,30 @@
 //! The hops of a lane: over which arrows events really went, and how that ended.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use domain::wire::hops::{Arrow, Hop, HopOutcome};
-use telemetry::hops::{HopSink, Watch, install_for_tests, watch};
-use test_support::received;
+use domain::wire::hops::{Arrow, HopOutcome};
+use telemetry::hops::Watch;
+use test_support::{RecordedHops, received};
 
 use super::lane;
 use crate::{fold::PoisonEvent, testing::LaneFixture};
 
-#[derive(Debug, Default)]
-struct Hops(Mutex<Vec<Hop>>);
-
-impl HopSink for Hops {
-    fn record(&self, hop: Hop) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(hop);
-    }
+fn watched(fixture: &LaneFixture) -> (Arc<RecordedHops>, Watch) {
+    RecordedHops::of(fixture.workspace)
 }
 
-impl Hops {
-    fn of(fixture: &LaneFixture) -> (Arc<Self>, Watch) {
-        install_for_tests();
-        let hops = Arc::<Self>::default();
-        let watch = watch(fixture.workspace, hops.clone());
-        (hops, watch)
+/// The hops since the last call, at least so many: arrow, position and outcome.
+async fn taken(hops: &RecordedHops, count: usize) -> Vec<(Arrow, u64, HopOutcome)> {
+    let hops = hops.take(count).await;
+    for hop in &hops {
+        assert_eq!(hop.lane.as_deref(), Some("inventory"), "{hop:?}");
+        assert_eq!(hop.event_type.as_deref(), Some("StockReceived"), "{hop:?}");
+        assert_eq!(hop.partition, Some(0), "{hop:?}");
+        assert!(hop.event_id.is_some() && hop.correlation_id.is_some(), "{hop:?}");
     }
-
-    /// The hops since the last call, in the order in which they began: arrow, position and outcome.
-    fn take(&self) -> Vec<(Arrow, u64, HopOutcome)> {
-        let mut hops = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        hops.sort_by_key(|hop| hop.started_at);
-        for hop in &hops {
-            assert_eq!(hop.lane.as_deref(), Some("inventory"), "{hop:?}");
-            assert_eq!(hop.event_type.as_deref(), Some("StockReceived"), "{hop:?}");
-            assert_eq!(hop.partition, Some(0), "{hop:?}");
-            assert!(hop.event_id.is_some() && hop.correlation_id.is_some(), "{hop:?}");
-        }
-        hops.into_iter()
-            .map(|hop| (hop.arrow, hop.position.unwrap(), hop.outcome))
-            .collect()
-    }
+    hops.into_iter()
+        .map(|hop| (hop.arrow, hop.position.unwrap(), hop.outcome))
+        .collect()
 }
 
 /// The hops of one event over the arrows of the view `inventory`, which is drawn on both sheets.
@@ -62,25 +47,21 @@ async fn an_event_goes_to_the_lane_before_it_goes_to_the_read_model_and_a_repeti
     fixture.append("inventory-mug-1", &[received(1)]).await;
     let events = fixture.published().await;
     let lane = lane(&fixture, &fixture.context);
-    let (hops, _watch) = Hops::of(&fixture);
+    let (hops, _watch) = watched(&fixture);
     lane.apply(&events, &[]).await.unwrap();
-    let taken = hops.take();
-    let (first, last) = (taken.first().copied(), taken.last().copied());
+    let all = taken(&hops, 4).await;
+    let (first, last) = (all.first().copied(), all.last().copied());
     assert_eq!(
         first,
         Some((Arrow::EventSubscription, 1, HopOutcome::Done)),
-        "{taken:?}"
+        "{all:?}"
     );
-    assert_eq!(
-        last.map(|(arrow, ..)| arrow),
-        Some(Arrow::InventoryDb),
-        "{taken:?}"
-    );
+    assert_eq!(last.map(|(arrow, ..)| arrow), Some(Arrow::InventoryDb), "{all:?}");
     let expected = [delivered(1, HopOutcome::Done), written(1, HopOutcome::Done)].concat();
-    assert_eq!(sorted(taken), sorted(expected));
+    assert_eq!(sorted(all), sorted(expected));
     lane.apply(&events, &[]).await.unwrap();
     assert_eq!(
-        sorted(hops.take()),
+        sorted(taken(&hops, 2).await),
         sorted(delivered(1, HopOutcome::Duplicate).to_vec())
     );
 }
@@ -93,7 +74,7 @@ async fn a_gap_is_filled_over_the_arrow_of_historical_events() {
         .await;
     let events = fixture.published().await;
     let lane = lane(&fixture, &fixture.context);
-    let (hops, _watch) = Hops::of(&fixture);
+    let (hops, _watch) = watched(&fixture);
     lane.apply(&events[1..], &[]).await.unwrap();
     let expected = [
         [
@@ -105,7 +86,7 @@ async fn a_gap_is_filled_over_the_arrow_of_historical_events() {
         delivered(2, HopOutcome::Done),
     ]
     .concat();
-    assert_eq!(sorted(hops.take()), sorted(expected));
+    assert_eq!(sorted(taken(&hops, expected.len()).await), sorted(expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +98,7 @@ async fn a_poison_event_and_what_waits_behind_it_are_parked_and_other_streams_go
     fixture.append("inventory-mug-2", &[received(3)]).await;
     let events = fixture.published().await;
     let lane = lane(&fixture, &fixture.context);
-    let (hops, _watch) = Hops::of(&fixture);
+    let (hops, _watch) = watched(&fixture);
     let poison = PoisonEvent {
         position: 1,
         reason: "it does not fit".to_owned(),
@@ -131,17 +112,18 @@ async fn a_poison_event_and_what_waits_behind_it_are_parked_and_other_streams_go
     ];
     let expected = outcomes
         .map(|(position, outcome)| [delivered(position, outcome), written(position, outcome)].concat());
-    assert_eq!(sorted(hops.take()), sorted(expected.concat()));
+    let expected = expected.concat();
+    assert_eq!(sorted(taken(&hops, expected.len()).await), sorted(expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_lane_makes_no_hop_and_an_unwatched_workspace_makes_none() {
     let (fixture, other) = (LaneFixture::new(1).await, LaneFixture::new(1).await);
-    let (hops, _watch) = Hops::of(&fixture);
+    let (hops, _watch) = watched(&fixture);
     other.append("inventory-mug-1", &[received(1)]).await;
     let events = other.published().await;
     lane(&other, &other.context).apply(&events, &[]).await.unwrap();
-    assert_eq!(hops.take(), []);
+    assert_eq!(taken(&hops, 0).await, []);
     fixture.append("inventory-mug-1", &[received(1)]).await;
     let events = fixture.published().await;
     let lane = lane(&fixture, &fixture.context);
@@ -149,8 +131,8 @@ async fn a_paused_lane_makes_no_hop_and_an_unwatched_workspace_makes_none() {
     let inventory = progress.of(fixture.workspace, "inventory").unwrap();
     inventory.controls().decide(true, 1);
     lane.apply(&events, &[]).await.unwrap_err();
-    assert_eq!(hops.take(), []);
+    assert_eq!(taken(&hops, 0).await, []);
     inventory.controls().decide(false, 2);
     lane.apply(&events, &[]).await.unwrap();
-    assert_eq!(hops.take().len(), 4);
+    assert_eq!(taken(&hops, 4).await.len(), 4);
 }

@@ -27,3 +27,22 @@ async fn work_wakes_the_tasks_of_its_own_workspace_only() {
     progress.end(there).await;
     assert!(poll!(other.as_mut()).is_ready(), "its workspace has ended");
 }
+
+#[test]
+fn a_partition_stops_for_a_reason_until_the_event_is_folded() {
+    let progress = Progress::default();
+    let partition = PartitionId {
+        workspace: WorkspaceId(Uuid::from_u128(1)),
+        partition: 0,
+    };
+    progress.stored(partition, 3);
+    let view = progress.of(partition.workspace, "inventory").unwrap();
+    progress.note_unreadable(partition, 2);
+    assert_eq!(view.stop_reason(0), None, "the event before it is not folded yet");
+    progress.folded("inventory", partition, 1);
+    let reason = view.stop_reason(0).unwrap();
+    assert!(reason.contains("position 2"), "{reason}");
+    assert_eq!(view.stop_reason(1), None);
+    progress.folded("inventory", partition, 2);
+    assert_eq!(view.stop_reason(0), None, "it was mended");
+}

@@ -80,3 +80,24 @@ pub(crate) async fn lanes_begin_again_with_their_documents_or_without<B: TestDat
     .await;
     assert_eq!(again, UpdateOutcome::Committed);
 }
+
+pub(crate) async fn a_generation_whose_checkpoints_are_lost_is_left_over<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
+    let workspace = workspace();
+    assert!(!model.has_rows(&scope(workspace, 1)).await.unwrap());
+    let written = vec![write("a", 1, vec![entry("anna", "1")])];
+    fold(&*model, &lane(workspace, 1, 0), 0, 4, written).await;
+    database.run("delete from checkpoints").await;
+    assert!(model.has_rows(&scope(workspace, 1)).await.unwrap());
+
+    assert_eq!(model.restart(workspace, VIEW).await.unwrap(), 2);
+    assert!(!model.has_rows(&scope(workspace, 2)).await.unwrap());
+    let leftovers = model.leftovers().await.unwrap();
+    let [leftover] = leftovers.as_slice() else {
+        panic!("{leftovers:?}");
+    };
+    assert_eq!(leftover.generation, 1);
+    while model.remove(leftover, 10).await.unwrap() {}
+    assert!(!model.has_rows(&scope(workspace, 1)).await.unwrap());
+    assert!(model.leftovers().await.unwrap().is_empty());
+}

@@ -102,3 +102,34 @@ pub(crate) async fn contents_with_an_entry_of_no_document_are_corrupt<B: TestDat
         "{error}"
     );
 }
+
+pub(crate) async fn a_document_that_cannot_be_read_hides_no_other<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
+    let workspace = workspace();
+    let written = ["a", "b", "c"].map(|key| write(key, 1, vec![]));
+    fold(&*model, &lane(workspace, 1, 0), 0, 3, written.to_vec()).await;
+    database
+        .run("update documents set data = '{' where key = 'b'")
+        .await;
+    for limit in [1, 2, 100] {
+        let mut snapshot = model.snapshot(workspace, VIEW).await.unwrap().value;
+        let mut texts = Vec::new();
+        loop {
+            let page = snapshot.raw_documents(limit).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            texts.extend(page.into_iter().map(|it| (it.key, it.content.unwrap().0)));
+        }
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|(key, text)| (key.as_str(), text.as_str()))
+            .collect();
+        assert_eq!(
+            texts,
+            [("a", r#"{"number":1}"#), ("b", "{"), ("c", r#"{"number":1}"#)]
+        );
+        assert!(snapshot.contains("b").await.unwrap() && !snapshot.contains("d").await.unwrap());
+        assert_eq!(snapshot.checkpoints().await.unwrap(), [(0, 3_u64.into())]);
+    }
+}

@@ -31,6 +31,7 @@ pub(crate) trait Database:
     + Reads<(Option<String>,)>
     + Reads<(i64, i64)>
     + Reads<(i64, i64, Option<i64>)>
+    + Reads<(i64, i64, Option<String>)>
     + Reads<(String, String, Option<Uuid>)>
     + Reads<(String, String, String, String)>
 {

@@ -189,6 +189,19 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
     async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         let row = D::generations(&mut transaction, workspace, view).await?;
+        // its rows are found by a checkpoint, which may be lost
+        statement::<D>(
+            "
+            insert into checkpoints (workspace, view, generation, partition, position)
+            values ($1, $2, $3, 0, 1)
+            on conflict do nothing
+            ",
+        )
+        .bind(workspace.0)
+        .bind(view)
+        .bind(stored(row.live)?)
+        .execute(&mut transaction)
+        .await?;
         let newest = row.newest + 1;
         let row = ViewGenerations {
             live: newest,
@@ -198,6 +211,24 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
         write_row::<D>(&mut transaction, workspace, view, row).await?;
         transaction.commit().await?;
         Ok(newest)
+    }
+
+    async fn has_rows(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
+        let (found,): (i64,) = statement::<D>(
+            "
+            select cast(case when
+                exists (select 1 from documents where workspace = $1 and view = $2 and generation = $3)
+                or exists (select 1 from listings where workspace = $1 and view = $2 and generation = $3)
+                or exists (select 1 from parked where workspace = $1 and view = $2 and generation = $3)
+            then 1 else 0 end as bigint)
+            ",
+        )
+        .bind(scope.workspace.0)
+        .bind(scope.view)
+        .bind(stored(scope.generation)?)
+        .one(&mut *self.readers.acquire().await?)
+        .await?;
+        Ok(found != 0)
     }
 
     async fn reset(&self, scope: &Scope, documents: bool) -> Result<(), DocumentStoreError> {

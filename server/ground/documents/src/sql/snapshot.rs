@@ -12,7 +12,7 @@ use super::{
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, Moment, StoredDocument, StoredEntry, ViewSnapshot,
+    Checkpoint, DocumentStoreError, Moment, RawDocument, StoredDocument, StoredEntry, ViewSnapshot,
     columns::{self, loaded},
 };
 
@@ -50,10 +50,13 @@ pub(super) async fn begin<D: Database>(
     columns::moment(generation, as_of.as_deref(), snapshot)
 }
 
-#[async_trait]
-impl<D: Database> ViewSnapshot for Snapshot<D> {
-    async fn documents(&mut self, limit: u32) -> Result<Vec<StoredDocument>, DocumentStoreError> {
-        let rows: Vec<(String, String, Option<Uuid>)> = statement::<D>(
+/// Key, JSON, owner.
+type Row = (String, String, Option<Uuid>);
+
+impl<D: Database> Snapshot<D> {
+    /// The documents after the last one that was read.
+    async fn rows(&mut self, limit: u32) -> Result<Vec<Row>, sqlx::Error> {
+        statement::<D>(
             "
             select key, data, owner from documents
             where workspace = $1 and view = $2 and generation = $3 and key > $4
@@ -66,12 +69,114 @@ impl<D: Database> ViewSnapshot for Snapshot<D> {
         .bind(self.last_key.as_str())
         .bind(i64::from(limit))
         .all(&mut self.transaction)
+        .await
+    }
+
+    /// The same, each row on its own.
+    async fn one_by_one(&mut self, limit: u32) -> Result<Vec<RawDocument>, DocumentStoreError> {
+        let keys: Vec<(String,)> = statement::<D>(
+            "
+            select key from documents
+            where workspace = $1 and view = $2 and generation = $3 and key > $4
+            order by key limit $5
+            ",
+        )
+        .bind(self.workspace.0)
+        .bind(self.view.as_str())
+        .bind(self.generation)
+        .bind(self.last_key.as_str())
+        .bind(i64::from(limit))
+        .all(&mut self.transaction)
         .await?;
+        let mut documents = Vec::with_capacity(keys.len());
+        for (key,) in keys {
+            let row: Result<Row, sqlx::Error> = statement::<D>(
+                "
+                select key, data, owner from documents
+                where workspace = $1 and view = $2 and generation = $3 and key = $4
+                ",
+            )
+            .bind(self.workspace.0)
+            .bind(self.view.as_str())
+            .bind(self.generation)
+            .bind(key.as_str())
+            .one(&mut self.transaction)
+            .await;
+            let content = match row.map_err(DocumentStoreError::from) {
+                Ok((_, text, owner)) => Ok((text, owner)),
+                Err(DocumentStoreError::Corrupt(reason)) => Err(reason),
+                Err(error) => return Err(error),
+            };
+            documents.push(RawDocument { key, content });
+        }
+        Ok(documents)
+    }
+}
+
+#[async_trait]
+impl<D: Database> ViewSnapshot for Snapshot<D> {
+    async fn documents(&mut self, limit: u32) -> Result<Vec<StoredDocument>, DocumentStoreError> {
+        let rows = self.rows(limit).await?;
         if let Some((key, ..)) = rows.last() {
             self.last_key.clone_from(key);
         }
         rows.into_iter()
             .map(|(key, data, owner)| columns::document(key, data, owner))
+            .collect()
+    }
+
+    async fn raw_documents(&mut self, limit: u32) -> Result<Vec<RawDocument>, DocumentStoreError> {
+        let documents: Vec<RawDocument> = match self.rows(limit).await.map_err(DocumentStoreError::from) {
+            Ok(rows) => rows
+                .into_iter()
+                .map(|(key, text, owner)| RawDocument {
+                    key,
+                    content: Ok((text, owner)),
+                })
+                .collect(),
+            // a column that cannot be decoded fails the whole page
+            Err(DocumentStoreError::Corrupt(_)) => self.one_by_one(limit).await?,
+            Err(error) => return Err(error),
+        };
+        if let Some(last) = documents.last() {
+            self.last_key.clone_from(&last.key);
+        }
+        Ok(documents)
+    }
+
+    async fn contains(&mut self, key: &str) -> Result<bool, DocumentStoreError> {
+        let (documents,): (i64,) = statement::<D>(
+            "
+            select count(*) from documents
+            where workspace = $1 and view = $2 and generation = $3 and key = $4
+            ",
+        )
+        .bind(self.workspace.0)
+        .bind(self.view.as_str())
+        .bind(self.generation)
+        .bind(key)
+        .one(&mut self.transaction)
+        .await?;
+        Ok(documents > 0)
+    }
+
+    async fn checkpoints(&mut self) -> Result<Vec<(u32, Checkpoint)>, DocumentStoreError> {
+        let rows: Vec<(i64, i64, Option<String>)> = statement::<D>(
+            "
+            select partition, position, hash from checkpoints
+            where workspace = $1 and view = $2 and generation = $3 order by partition
+            ",
+        )
+        .bind(self.workspace.0)
+        .bind(self.view.as_str())
+        .bind(self.generation)
+        .all(&mut self.transaction)
+        .await?;
+        rows.into_iter()
+            .map(|(partition, position, hash)| {
+                let position = loaded(position)?;
+                Ok((loaded(partition)?, Checkpoint { position, hash }))
+            })
             .collect()
     }
 

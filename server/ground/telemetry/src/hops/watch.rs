@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, RwLock,
+        Arc, LazyLock, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,7 +21,10 @@ pub trait HopSink: Send + Sync + fmt::Debug {
 /// The number of watches of all workspaces: what a box asks first.
 static WATCHES: AtomicUsize = AtomicUsize::new(0);
 
-static SINKS: LazyLock<RwLock<HashMap<WorkspaceId, Vec<Arc<dyn HopSink>>>>> = LazyLock::new(RwLock::default);
+/// The sinks of each watched workspace.
+type Sinks = HashMap<WorkspaceId, Vec<Arc<dyn HopSink>>>;
+
+static SINKS: LazyLock<RwLock<Sinks>> = LazyLock::new(RwLock::default);
 
 /// A watched workspace; not watched by this any more when it is dropped.
 #[derive(Debug)]
@@ -37,10 +40,6 @@ pub fn watch(workspace: WorkspaceId, sink: Arc<dyn HopSink>) -> Watch {
     let mut sinks = SINKS.write().unwrap_or_else(PoisonError::into_inner);
     sinks.entry(workspace).or_default().push(Arc::clone(&sink));
     WATCHES.fetch_add(1, Ordering::Relaxed);
-    drop(sinks);
-    // Also where others watch already: a callsite that was met for the first time in the moment of the first
-    // watch may have been judged before it.
-    judge_callsites();
     Watch { workspace, sink }
 }
 
@@ -55,20 +54,8 @@ impl Drop for Watch {
                 sinks.remove(&self.workspace);
             }
         }
-        let is_last = WATCHES.fetch_sub(1, Ordering::Relaxed) == 1;
-        drop(sinks);
-        if is_last {
-            judge_callsites();
-        }
+        WATCHES.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Has the observer say again which spans it needs. One at a time: of two at once, the one that began before
-/// a watch could have the last word.
-fn judge_callsites() {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    tracing::callsite::rebuild_interest_cache();
 }
 
 /// Whether any workspace is watched.

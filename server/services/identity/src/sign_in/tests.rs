@@ -7,7 +7,7 @@ use domain::{
     access::{Actor, Role},
     aggregate::{
         email::EmailReleased,
-        user::{UserEvent, UserRegistered},
+        user::{EmailConfirmed, UserEvent, UserRegistered},
     },
     event::Metadata,
     language::Language,
@@ -108,6 +108,35 @@ impl Accounts {
         Registered { of, command }
     }
 
+    /// The person has followed the link of an email.
+    async fn confirm(&self, of: PersonId) {
+        let confirmed = UserEvent::from(EmailConfirmed {});
+        let user = StreamName::new("user", of.person).unwrap();
+        self.append(of, SystemClock.new_id(), user, &confirmed.into_domain())
+            .await;
+    }
+
+    /// Strangers register the email in workspaces of their own, and confirm it there or do not.
+    async fn claim(&self, count: usize, are_confirmed: bool) {
+        for _ in 0..count {
+            let claim = self.register(EMAIL, "of a stranger").await;
+            if are_confirmed {
+                self.confirm(claim.of).await;
+            }
+        }
+    }
+
+    /// Whether one of so many requests for a new password is about an account.
+    async fn is_reset(&self, of: PersonId, requests: usize) -> bool {
+        for _ in 0..requests {
+            let reset = self.people.accounts_to_reset(EMAIL, None).await.unwrap();
+            if reset.contains(&of) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The person gives the email up.
     async fn release(&self, of: PersonId, email: &str) {
         let released = EmailEvent::from(EmailReleased { user: of.person });
@@ -177,8 +206,13 @@ impl Accounts {
         text: &str,
         workspace: Option<WorkspaceId>,
     ) -> (Result<Uuid, SignInError>, u64) {
-        let before = self.people.password_hashes();
-        let signed_in = self.people.sign_in(email, &password(text), workspace).await;
+        let (before, secret) = (self.people.password_hashes(), password(text));
+        let signed_in = if let Some(workspace) = workspace {
+            self.people.sign_in(email, &secret, workspace).await
+        } else {
+            let matching = self.people.matching_accounts(email, &secret).await.unwrap();
+            self.people.begin_last_used(matching.accounts).await
+        };
         let hashes = self.people.password_hashes() - before;
         (signed_in.map(|session| session.account.of.person), hashes)
     }
@@ -226,16 +260,34 @@ async fn in_a_workspace_a_sign_in_takes_one_hash_whether_there_is_an_account_or_
 }
 
 #[tokio::test]
-async fn several_accounts_with_one_password_are_told_and_a_released_one_does_not_count() {
+async fn of_several_accounts_with_one_password_it_is_the_last_used_and_a_released_one_does_not_count() {
     let accounts = Accounts::open().await;
     let first = accounts.register(EMAIL, RIGHT).await;
     let second = accounts.register(EMAIL, RIGHT).await;
-    let (several, hashes) = accounts.sign_in(EMAIL, RIGHT, None).await;
-    assert!(matches!(several, Err(SignInError::SeveralWorkspaces)));
-    assert_eq!(hashes, 1);
+    let (youngest, hashes) = accounts.sign_in(EMAIL, RIGHT, None).await;
+    assert_eq!((youngest.unwrap(), hashes), (second.of.person, 1));
+    let named = accounts.sign_in(EMAIL, RIGHT, Some(first.of.workspace)).await;
+    assert_eq!(named.0.unwrap(), first.of.person);
+    for _ in 0..2 {
+        let (last_used, _) = accounts.sign_in(EMAIL, RIGHT, None).await;
+        assert_eq!(last_used.unwrap(), first.of.person);
+    }
     accounts.release(first.of, EMAIL).await;
     let (found, _) = accounts.sign_in(EMAIL, RIGHT, None).await;
     assert_eq!(found.unwrap(), second.of.person);
+}
+
+#[tokio::test]
+async fn the_digest_of_a_password_is_that_of_the_same_email_and_password_only() {
+    let accounts = Accounts::open().await;
+    let digest = async |email: &str, text: &str| {
+        let matching = accounts.people.matching_accounts(email, &password(text)).await;
+        matching.unwrap().password_digest
+    };
+    let right = digest(EMAIL, RIGHT).await;
+    assert_eq!(digest(EMAIL, RIGHT).await, right);
+    assert_ne!(digest(EMAIL, WRONG).await, right);
+    assert_ne!(digest("eve@example.org", RIGHT).await, right);
 }
 
 #[tokio::test]
@@ -273,6 +325,48 @@ async fn hashes_of_an_earlier_version_are_found_at_a_cost_that_does_not_depend_o
         .unwrap();
     let expected = accounts.people.hash_for(EMAIL, &password(RIGHT)).await.unwrap();
     assert_eq!(stored, Some(expected));
+}
+
+#[tokio::test]
+async fn no_number_of_older_and_younger_claims_takes_the_link_from_a_confirmed_account() {
+    let accounts = Accounts::open().await;
+    accounts.claim(66, false).await;
+    let owner = accounts.register(EMAIL, RIGHT).await;
+    accounts.confirm(owner.of).await;
+    accounts.claim(66, false).await;
+    for _ in 0..4 {
+        assert!(accounts.is_reset(owner.of, 1).await);
+    }
+}
+
+#[tokio::test]
+async fn claims_of_the_same_kind_delay_the_owners_link_by_one_request_at_most() {
+    for (are_claims_confirmed, is_owner_confirmed) in [(true, true), (true, false), (false, false)] {
+        let accounts = Accounts::open().await;
+        accounts.claim(35, are_claims_confirmed).await;
+        let owner = accounts.register(EMAIL, RIGHT).await;
+        if is_owner_confirmed {
+            accounts.confirm(owner.of).await;
+        }
+        accounts.claim(15, are_claims_confirmed).await;
+        assert!(accounts.is_reset(owner.of, 1).await, "51 accounts have room");
+        accounts.claim(50, are_claims_confirmed).await;
+        for _ in 0..4 {
+            assert!(accounts.is_reset(owner.of, 2).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_names_a_workspace_is_about_the_account_there() {
+    let accounts = Accounts::open().await;
+    let owner = accounts.register(EMAIL, RIGHT).await;
+    accounts.claim(3, true).await;
+    let named = accounts.people.accounts_to_reset(EMAIL, Some(owner.of.workspace));
+    assert_eq!(named.await.unwrap(), [owner.of]);
+    let elsewhere = accounts.workspace().await;
+    let none = accounts.people.accounts_to_reset(EMAIL, Some(elsewhere));
+    assert!(none.await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -209,6 +209,10 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         sessions::rotate_token(&self.pool, hash, successor, next, at).await
     }
 
+    async fn newest_session(&self, of: PersonId) -> Result<Option<Timestamp>, PeopleError> {
+        sessions::newest_session(&self.pool, of).await
+    }
+
     async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError> {
         sessions::open_until(&self.pool, family, at).await
     }

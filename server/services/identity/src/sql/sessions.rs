@@ -59,6 +59,12 @@ const FORGET_OLD_USED: &str = "
     )
 ";
 
+/// Each renewal has the same lifetime, so the last one to end was renewed last.
+const NEWEST_SESSION: &str = "
+    select expires_at from refresh_tokens where workspace = $1 and person = $2
+    order by expires_at desc limit 1
+";
+
 const OPEN_UNTIL: &str = "
     select expires_at from refresh_tokens where family = $1 and expires_at > $2
     order by expires_at desc limit 1
@@ -206,6 +212,18 @@ pub(super) async fn end_other_families<D: Database>(
         }
     }
     Ok(())
+}
+
+pub(super) async fn newest_session<D: Database>(
+    pool: &Pool<D>,
+    of: PersonId,
+) -> Result<Option<Timestamp>, PeopleError> {
+    let row: Option<(i64,)> = statement::<D>(NEWEST_SESSION)
+        .bind(of.workspace.0)
+        .bind(of.person)
+        .optional(&mut *pool.acquire().await?)
+        .await?;
+    Ok(row.map(|(until,)| Timestamp::from_micros(until)))
 }
 
 pub(super) async fn open_until<D: Database>(

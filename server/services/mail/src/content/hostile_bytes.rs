@@ -6,7 +6,7 @@ use fuzz::{Strategy, TestCaseError, any, check, prop, prop_assert, prop_assert_e
 use mailparse::MailHeaderMap as _;
 use serde_json::{Value, json};
 
-use super::{Address, Envelope, of_order};
+use super::{Address, Envelope, FreeText, of_order};
 
 const ADDRESSES: &[&str] = &[
     "ada@example.org",
@@ -32,9 +32,9 @@ const HEADERS: [&str; 12] = [
     "content-transfer-encoding",
 ];
 
-/// A recipient: an address, and a name.
-fn recipients() -> impl Strategy<Value = (String, String)> {
-    (texts_like(ADDRESSES), texts())
+/// A recipient: an address, a name, and whether the address is confirmed.
+fn recipients() -> impl Strategy<Value = (String, String, bool)> {
+    (texts_like(ADDRESSES), texts(), any::<bool>())
 }
 
 /// An event of an order with a text of a person, as it is stored.
@@ -58,21 +58,21 @@ fn event(kind: &str, text: &str, amount: i64) -> StoredEvent {
 
 /// Renders a mail, and reads it as a mail program does.
 fn holds(
-    (email, name): (String, String),
+    (email, name, confirmed): (String, String, bool),
     (kind, text, amount): (&str, &str, i64),
     language: Language,
 ) -> Result<(), TestCaseError> {
     let event = event(kind, text, amount).decode().unwrap();
-    let content = of_order(&event, language);
-    prop_assert!(content.is_some(), "there is a mail about {kind}");
-    let Some(content) = content else {
-        return Ok(());
-    };
     let to = Address {
         email,
         name,
         language,
-        confirmed: true,
+        confirmed,
+    };
+    let content = of_order(&event, language, FreeText::to(&to));
+    prop_assert!(content.is_some(), "there is a mail about {kind}");
+    let Some(content) = content else {
+        return Ok(());
     };
     let from = "The shop <shop@shop.test>".parse().unwrap();
     let rendered = content.render(&Envelope {

@@ -109,7 +109,7 @@ pub mod storage {
     use leptos::{ev, prelude::*};
 
     use super::Basket;
-    use crate::erased_effects::effect;
+    use crate::{erased_effects::effect, live::store::typed};
 
     /// The storage key of a workspace's basket.
     pub fn key(workspace: WorkspaceId) -> String {
@@ -118,7 +118,9 @@ pub mod storage {
 
     /// Loads the basket; empty if none is stored, or if it cannot be read.
     pub fn load(key: &str) -> Basket {
-        LocalStorage::get(key).unwrap_or_default()
+        let text = LocalStorage::raw().get_item(key).ok().flatten();
+        let json = text.and_then(|text| serde_json::from_str(&text).ok());
+        json.and_then(|json| typed(&json)).unwrap_or_default()
     }
 
     /// Stores the basket. In a browser that refuses to store anything, it lasts as long as the page.

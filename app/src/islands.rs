@@ -48,7 +48,9 @@ pub(crate) use product::ProductDetails;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use bundle::{hydrate_lab, hydrate_workspace};
+pub use bundle::{hydrate_lab_map, hydrate_lab_recording, hydrate_lab_split, hydrate_workspace};
+#[cfg(not(feature = "ssr"))]
+pub use lab::answer_folds;
 
 use crate::erase::View;
 use serde::{Serialize, de::DeserializeOwned};

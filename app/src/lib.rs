@@ -16,6 +16,7 @@ mod commands;
 mod components;
 mod erase;
 mod erased_effects;
+mod erased_signals;
 #[cfg(feature = "ssr")]
 mod flash;
 mod format;
@@ -41,6 +42,7 @@ mod routes;
     expect(unreachable_pub, reason = "what the component macro writes is public")
 )]
 mod shell;
+mod sorted;
 mod text;
 mod theme;
 
@@ -55,12 +57,14 @@ pub use api::{HOST_COOKIE_PREFIX, LAST_WRITE_COOKIE, last_write_of};
 #[cfg(feature = "ssr")]
 pub use flash::Flash;
 #[cfg(not(feature = "ssr"))]
-pub use islands::{hydrate_lab, hydrate_workspace};
+pub use islands::{
+    answer_folds, hydrate_lab_map, hydrate_lab_recording, hydrate_lab_split, hydrate_workspace,
+};
 #[cfg(feature = "ssr")]
 pub use routes::App;
 #[cfg(feature = "ssr")]
 pub use shell::shell;
-pub use shell::{AssetNames, BundleFiles, SiteAddress, StatusSetter};
+pub use shell::{AssetNames, BundleFiles, LabFiles, SiteAddress, StatusSetter};
 #[cfg(feature = "ssr")]
 pub use text::server::{TextFile, is_translated, text_files};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
@@ -70,6 +74,13 @@ pub use theme::{COOKIE as THEME_COOKIE, Theme};
 pub fn has_problem_text(kind: &str) -> bool {
     components::problem_text(domain::language::Language::En, kind).is_some()
 }
+
+/// The function of a page of the lab that loads the module that folds.
+const LOAD_FOLDS: &str = "loadFolds";
+
+/// The function of a page by which it asks that module.
+#[cfg(not(feature = "ssr"))]
+const FOLD: &str = "fold";
 
 /// The attribute of the page's body that carries its workspace, for the islands.
 const WORKSPACE_ATTRIBUTE: &str = "data-workspace";

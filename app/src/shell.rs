@@ -9,8 +9,9 @@ use std::sync::Arc;
 pub struct AssetNames {
     /// The bundle of the shop, for pages of a workspace; `None` if no client was built.
     pub bundle: Option<BundleFiles>,
-    /// The bundle of the lab, whose pages load it in place of the shop's; `None` if no client was built.
-    pub lab_bundle: Option<BundleFiles>,
+    /// The bundles of the lab, of which its pages load one in place of the shop's; `None` if no client was
+    /// built.
+    pub lab: Option<LabFiles>,
     /// The script of the frame, for every page; empty if no client was built.
     pub frame_script: String,
     /// The script of the picture's page; empty if no client was built.
@@ -26,6 +27,19 @@ pub struct BundleFiles {
     pub js: String,
     /// The WebAssembly module.
     pub wasm: String,
+}
+
+/// The bundles of the pages of the lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LabFiles {
+    /// The map's.
+    pub map: BundleFiles,
+    /// The split view's.
+    pub split: BundleFiles,
+    /// That of the recordings.
+    pub recording: BundleFiles,
+    /// The module that folds, which map and recordings load when they first want a document.
+    pub folds: BundleFiles,
 }
 
 /// The address of the site as its readers see it, without a slash at the end. The server provides it by
@@ -53,9 +67,9 @@ mod document {
     use leptos_meta::MetaTags;
     use leptos_router::location::RequestUrl;
 
-    use super::{AssetNames, BundleFiles, TEXT_ATTRIBUTE};
+    use super::{AssetNames, BundleFiles, LabFiles, TEXT_ATTRIBUTE};
     use crate::{
-        App, Theme, WORKSPACE_ATTRIBUTE, api,
+        App, LOAD_FOLDS, Theme, WORKSPACE_ATTRIBUTE, api,
         language::language,
         person,
         text::server::{TextFile, files_of_page, is_of_the_lab},
@@ -70,7 +84,7 @@ mod document {
         let language = language();
         let AssetNames {
             bundle,
-            lab_bundle,
+            lab,
             frame_script,
             infographic_script,
             css,
@@ -80,10 +94,14 @@ mod document {
         let frame_script = (!frame_script.is_empty()).then(|| view! { <FrameScript file=frame_script /> });
         let session = api::session();
         let path = path_of_request();
-        let bundle = if is_of_the_lab(&path) { lab_bundle } else { bundle };
+        let bundle = if is_of_the_lab(&path) {
+            lab.map(|lab| bundle_of_the_lab(lab, &path))
+        } else {
+            bundle.map(|files| (files, None))
+        };
         let bundle = bundle
             .filter(|_| session.is_some())
-            .map(|files| view! { <Bundle files path /> });
+            .map(|(files, folds)| view! { <Bundle files folds path /> });
         let workspace = session.as_ref().map(|session| session.workspace.to_string());
         let person = session.and_then(|session| serde_json::to_string(&person::of_session(session)).ok());
         let body = view! { <body><App /></body> }
@@ -135,14 +153,42 @@ mod document {
             .unwrap_or_default()
     }
 
+    /// The bundle of a page of the lab, and the module that folds if the page may want it.
+    fn bundle_of_the_lab(lab: LabFiles, path: &str) -> (BundleFiles, Option<BundleFiles>) {
+        let LabFiles {
+            map,
+            split,
+            recording,
+            folds,
+        } = lab;
+        if path.starts_with("/lab/split") {
+            (split, None)
+        } else if path.starts_with("/lab/recording") {
+            (recording, Some(folds))
+        } else {
+            (map, Some(folds))
+        }
+    }
+
+    /// The script that starts a bundle, after it has told the page how to load the module that folds.
+    fn start_of(files: &BundleFiles, folds: Option<&BundleFiles>) -> String {
+        let BundleFiles { js, wasm } = files;
+        let loads = folds.map_or_else(String::new, |BundleFiles { js, wasm }| {
+            format!(
+                "globalThis.{LOAD_FOLDS} = async () => (await import(\"/pkg/{js}\")).default({{ \
+                 module_or_path: \"/pkg/{wasm}\" }}); "
+            )
+        });
+        format!("import init from \"/pkg/{js}\"; {loads}await init({{ module_or_path: \"/pkg/{wasm}\" }});")
+    }
+
     /// Loads the bundle of the page with this path, which hydrates the islands. The file names come from the
     /// build and need no escaping in JavaScript or HTML.
     #[component]
-    fn Bundle(files: BundleFiles, path: String) -> impl IntoView {
+    fn Bundle(files: BundleFiles, folds: Option<BundleFiles>, path: String) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
+        let script = start_of(&files, folds.as_ref());
         let BundleFiles { js, wasm } = files;
-        let script =
-            format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {
             <link rel="modulepreload" href=format!("/pkg/{js}") nonce=nonce.clone() />
             <link

@@ -8,6 +8,7 @@ pub mod hops;
 mod lab;
 mod mailbox;
 mod operations;
+mod plain;
 mod recordings;
 mod search;
 mod sessions;
@@ -33,6 +34,7 @@ pub use mailbox::MailboxMessage;
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
+pub use plain::from_plain;
 pub use recordings::{
     CommandInRecording, KeepRecording, KeptRecording, RECORDING_FORMAT, Recording, RecordingInfo,
 };

@@ -33,7 +33,7 @@ test("the keyboard reaches every box of the drawing, and opens its figures", asy
     for (const id of ids) {
       const box = map.locator(`#box-${id}`);
       await tabTo(map, box);
-      await expect(box).toHaveAttribute("aria-label", /\S/);
+      await expect(box).toHaveAccessibleName(/\S/);
       await map.keyboard.press("Enter");
       await expect(box).toHaveAttribute("aria-pressed", "true");
       await expect(map.getByTestId("hop-details").locator(`[data-box="${id}"]`)).toBeVisible();

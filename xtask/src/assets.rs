@@ -46,17 +46,72 @@ impl Effort {
     }
 }
 
+/// A program of which a bundle is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// For the pages of a workspace, except those of the lab.
+    Shop,
+    /// For the lab's map.
+    LabMap,
+    /// For the lab's split view.
+    LabSplit,
+    /// For the lab's recordings.
+    LabRecording,
+    /// The module that folds, which map and recordings load when they first want a document.
+    LabFolds,
+}
+
+impl Program {
+    /// All programs, the largest bundle first.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Shop,
+        Self::LabMap,
+        Self::LabSplit,
+        Self::LabRecording,
+        Self::LabFolds,
+    ];
+
+    /// The name that cargo knows.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Shop => "frontend",
+            Self::LabMap => "lab_map",
+            Self::LabSplit => "lab_split",
+            Self::LabRecording => "lab_recording",
+            Self::LabFolds => "lab_folds",
+        }
+    }
+
+    /// The first part of the names of the bundle's files.
+    pub(crate) fn stem(self) -> &'static str {
+        match self {
+            Self::Shop => "foldline",
+            Self::LabMap => "lab-map",
+            Self::LabSplit => "lab-split",
+            Self::LabRecording => "lab-recording",
+            Self::LabFolds => "lab-folds",
+        }
+    }
+
+    /// Where the manifest has the names of the files.
+    fn pointer(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Shop => ("bundle", None),
+            Self::LabMap => ("lab", Some("map")),
+            Self::LabSplit => ("lab", Some("split")),
+            Self::LabRecording => ("lab", Some("recording")),
+            Self::LabFolds => ("lab", Some("folds")),
+        }
+    }
+}
+
 /// The purpose of a file of the client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The JavaScript glue of the shop's WebAssembly bundle, for pages of a workspace.
-    BundleScript,
-    /// The WebAssembly module of the shop's bundle, for pages of a workspace.
-    BundleModule,
-    /// The JavaScript glue of the lab's bundle, which its pages load in place of the shop's.
-    LabScript,
-    /// The WebAssembly module of the lab's bundle.
-    LabModule,
+    /// The JavaScript glue of a WebAssembly bundle.
+    BundleScript(Program),
+    /// The WebAssembly module of a bundle.
+    BundleModule(Program),
     /// The script of the frame, for every page.
     FrameScript,
     /// The script of the picture's page.
@@ -69,8 +124,8 @@ impl Kind {
     /// The first part of the file's name, before the hash.
     fn stem(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::BundleModule | Self::Style => "foldline",
-            Self::LabScript | Self::LabModule => "lab",
+            Self::BundleScript(program) | Self::BundleModule(program) => program.stem(),
+            Self::Style => "foldline",
             Self::FrameScript => "frame",
             Self::InfographicScript => "infographic",
         }
@@ -78,18 +133,18 @@ impl Kind {
 
     fn extension(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::LabScript | Self::FrameScript | Self::InfographicScript => "js",
-            Self::BundleModule | Self::LabModule => "wasm",
+            Self::BundleScript(_) | Self::FrameScript | Self::InfographicScript => "js",
+            Self::BundleModule(_) => "wasm",
             Self::Style => "css",
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::LabScript | Self::FrameScript | Self::InfographicScript => {
+            Self::BundleScript(_) | Self::FrameScript | Self::InfographicScript => {
                 "text/javascript; charset=utf-8"
             }
-            Self::BundleModule | Self::LabModule => "application/wasm",
+            Self::BundleModule(_) => "application/wasm",
             Self::Style => "text/css; charset=utf-8",
         }
     }
@@ -99,9 +154,12 @@ impl Kind {
         matches!(self, Self::FrameScript | Self::Style)
     }
 
-    /// Whether only the pages of the lab load the file.
-    pub(crate) fn is_of_the_lab(self) -> bool {
-        matches!(self, Self::LabScript | Self::LabModule)
+    /// The program of whose bundle the file is a part.
+    pub(crate) fn program(self) -> Option<Program> {
+        match self {
+            Self::BundleScript(program) | Self::BundleModule(program) => Some(program),
+            Self::FrameScript | Self::InfographicScript | Self::Style => None,
+        }
     }
 }
 
@@ -169,11 +227,16 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         write_if_changed(&file, &asset.content)?;
         current.insert(file);
 
+        let mut bundle = |program: Program, file: &str| {
+            let of_program = match program.pointer() {
+                (member, None) => &mut manifest[member],
+                (member, Some(inner)) => &mut manifest[member][inner],
+            };
+            of_program[file] = json!(name);
+        };
         match kind {
-            Kind::BundleScript => manifest["bundle"]["js"] = json!(name),
-            Kind::BundleModule => manifest["bundle"]["wasm"] = json!(name),
-            Kind::LabScript => manifest["lab"]["js"] = json!(name),
-            Kind::LabModule => manifest["lab"]["wasm"] = json!(name),
+            Kind::BundleScript(program) => bundle(program, "js"),
+            Kind::BundleModule(program) => bundle(program, "wasm"),
             Kind::FrameScript => manifest["frame"] = json!(name),
             Kind::InfographicScript => manifest["infographic"] = json!(name),
             Kind::Style => manifest["css"] = json!(name),
@@ -301,10 +364,10 @@ mod tests {
             hash: hash.to_owned(),
         };
         let assets = [
-            asset(Kind::BundleModule, "1"),
-            asset(Kind::BundleScript, "1"),
-            asset(Kind::LabModule, "4"),
-            asset(Kind::LabScript, "4"),
+            asset(Kind::BundleModule(Program::Shop), "1"),
+            asset(Kind::BundleScript(Program::Shop), "1"),
+            asset(Kind::BundleModule(Program::LabMap), "4"),
+            asset(Kind::BundleScript(Program::LabMap), "4"),
             asset(Kind::FrameScript, "2"),
             asset(Kind::Style, "3"),
         ];
@@ -315,7 +378,10 @@ mod tests {
             manifest["bundle"],
             json!({ "js": "foldline.1.js", "wasm": "foldline.1.wasm" })
         );
-        assert_eq!(manifest["lab"], json!({ "js": "lab.4.js", "wasm": "lab.4.wasm" }));
+        assert_eq!(
+            manifest["lab"]["map"],
+            json!({ "js": "lab-map.4.js", "wasm": "lab-map.4.wasm" })
+        );
         assert_eq!(manifest["frame"], "frame.2.js");
         assert_eq!(manifest["css"], "foldline.3.css");
     }

@@ -1,11 +1,13 @@
-//! The browser's half: the bundles of the shop and of the lab (the programs of the package `frontend`,
-//! compiled to WebAssembly, with their JavaScript glue), the script of the frame, and the style sheet,
-//! published into the site folder of the server. A build in which nothing changed costs a freshness check of
-//! cargo's and a few hashes.
+//! The browser's half: the bundles of the shop and of the lab's pages (the programs of the package
+//! `frontend`, compiled to WebAssembly, with their JavaScript glue), the script of the frame, and the style
+//! sheet, published into the site folder of the server. A build in which nothing changed costs a freshness
+//! check of cargo's and a few hashes.
 
 use std::{
     env, fs,
+    num::NonZero,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
@@ -13,10 +15,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{
-    assets::{self, Asset, Effort, Kind, Sizes},
+    assets::{self, Asset, Effort, Kind, Program, Sizes},
     css,
     machine::progress,
-    process,
+    process, slim,
     toolchain::{TARGET, WasmToolchain},
     wasm_opt,
     workspace::Workspace,
@@ -24,10 +26,6 @@ use crate::{
 
 /// The package whose programs are compiled to the bundles.
 const PACKAGE: &str = "frontend";
-/// Its program for the shop, and the name of the bundle's files in the cache.
-const SHOP: (&str, &str) = ("frontend", "foldline");
-/// Its program for the lab, and the name of the bundle's files in the cache.
-const LAB: (&str, &str) = ("lab", "lab");
 /// The source of the frame's script.
 const FRAME_SCRIPT: &str = "frontend/frame.js";
 /// The source of the script of the picture's page.
@@ -37,9 +35,9 @@ const INFOGRAPHIC_SCRIPT: &str = "frontend/infographic.js";
 const OUTSIDE_BUDGET_BYTES: usize = 30 * 1000;
 /// The budget of all files except the lab's, brotli-compressed: those of a page of a workspace.
 const BUDGET_BYTES: usize = 400 * 1000;
-/// The budget of the lab's bundle, glue and module, brotli-compressed. A page of the lab loads it in place of
-/// the shop's, so what both contain is counted in both. It is to be 200 kB.
-const LAB_BUDGET_BYTES: usize = 420 * 1000;
+/// The budget of each bundle of the lab, glue and module, brotli-compressed. A page of the lab loads one in
+/// place of the shop's, so what both contain is counted in both.
+const LAB_BUDGET_BYTES: usize = 200 * 1000;
 
 /// A client that the server can embed.
 pub(crate) struct Client {
@@ -60,7 +58,6 @@ impl Client {
         bundles: &Bundles,
         script: &str,
     ) -> Result<Self> {
-        let Bundles { shop, lab } = bundles;
         let by_content = |kind, content: Vec<u8>| Asset {
             kind,
             hash: assets::hash(&[&content]),
@@ -72,17 +69,12 @@ impl Client {
         let frame = script_file(FRAME_SCRIPT)?;
         let frame = [frame.as_slice(), script.as_bytes()].concat();
         let css = css::bundle(&workspace.root.join("style/main.css"))?;
-        let [shop_module, shop_script] = shop.assets(Kind::BundleModule, Kind::BundleScript);
-        let [lab_module, lab_script] = lab.assets(Kind::LabModule, Kind::LabScript);
-        let files = [
-            shop_module,
-            shop_script,
-            lab_module,
-            lab_script,
+        let mut files: Vec<Asset> = bundles.0.iter().flat_map(Bundle::assets).collect();
+        files.extend([
             by_content(Kind::FrameScript, frame),
             by_content(Kind::InfographicScript, script_file(INFOGRAPHIC_SCRIPT)?),
             by_content(Kind::Style, css),
-        ];
+        ]);
         let compressed = cache(workspace, effort).join("compressed");
         let files = assets::publish(&workspace.site(), &compressed, effort, &files)?;
         Ok(Self { files })
@@ -137,12 +129,27 @@ const BUDGETS: &[Budget] = &[
     },
     Budget {
         what: "without the lab",
-        is_counted: |kind| !kind.is_of_the_lab(),
+        is_counted: |kind| kind.program().is_none_or(|program| program == Program::Shop),
         brotli_bytes: BUDGET_BYTES,
     },
     Budget {
-        what: "bundle of the lab",
-        is_counted: Kind::is_of_the_lab,
+        what: "the lab's map",
+        is_counted: |kind| kind.program() == Some(Program::LabMap),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the lab's split view",
+        is_counted: |kind| kind.program() == Some(Program::LabSplit),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the lab's recordings",
+        is_counted: |kind| kind.program() == Some(Program::LabRecording),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the module that folds",
+        is_counted: |kind| kind.program() == Some(Program::LabFolds),
         brotli_bytes: LAB_BUDGET_BYTES,
     },
 ];
@@ -174,61 +181,88 @@ pub(crate) fn compile(workspace: &Workspace, effort: Effort) -> Result<Bundles> 
         Effort::Release => "client",
     };
     progress(&format!("building the client (profile {profile})"));
-    process::run(toolchain.cargo(workspace, "build").args([
-        "--quiet",
-        "--package",
-        PACKAGE,
-        "--bins",
-        "--profile",
-        profile,
-    ]))?;
+    // The shop's islands take over what the server rendered, and the lab's render anew: two builds of `app`.
+    for (programs, features) in [(&Program::ALL[..1], ""), (&Program::ALL[1..], "anew")] {
+        let mut build = toolchain.cargo(workspace, "build");
+        build.args([
+            "--quiet",
+            "--package",
+            PACKAGE,
+            "--profile",
+            profile,
+            "--features",
+            features,
+        ]);
+        for program in programs {
+            build.args(["--bin", program.name()]);
+        }
+        process::run(&mut build)?;
+    }
     let built = toolchain.target_dir().join(TARGET).join(profile);
     if effort == Effort::Release {
         wasm_opt::prepare(workspace)?;
     }
     let folder = cache(workspace, effort).join("glue");
-    let bundle = |(program, name): (&str, &str)| {
-        let wasm = built.join(program).with_extension("wasm");
-        glue(workspace, &folder.join(name), name, effort, &wasm)
-            .with_context(|| format!("could not make the bundle of the program {program}"))
+    let bundle = |program: Program| {
+        let wasm = built.join(program.name()).with_extension("wasm");
+        glue(workspace, &folder.join(program.stem()), program, effort, &wasm)
+            .with_context(|| format!("could not make the bundle of the program {}", program.name()))
     };
-    // Optimising a module occupies one processor.
+    // Optimising a module occupies one processor; each takes the next program.
+    let next = AtomicUsize::new(0);
+    let made = |_| {
+        let mut bundles = Vec::new();
+        while let Some(program) = Program::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+            bundles.push(bundle(*program)?);
+        }
+        Ok::<_, anyhow::Error>(bundles)
+    };
     thread::scope(|scope| {
-        let lab = scope.spawn(|| bundle(LAB));
-        let shop = bundle(SHOP)?;
-        let lab = lab
-            .join()
-            .map_err(|_panic| anyhow!("making the bundle of the lab panicked"))??;
-        Ok(Bundles { shop, lab })
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let made = &made;
+        let makers: Vec<_> = (0..processors.min(Program::ALL.len()))
+            .map(|maker| scope.spawn(move || made(maker)))
+            .collect();
+        let mut bundles = Vec::new();
+        for maker in makers {
+            let made = maker
+                .join()
+                .map_err(|_panic| anyhow!("making a bundle panicked"))?;
+            bundles.extend(made?);
+        }
+        bundles.sort_by_key(|bundle: &Bundle| {
+            Program::ALL.iter().position(|program| *program == bundle.program)
+        });
+        Ok(Bundles(bundles))
     })
 }
 
 /// The bundles of the client, of which a page loads one.
 #[derive(Default)]
-pub(crate) struct Bundles {
-    shop: Bundle,
-    lab: Bundle,
-}
+pub(crate) struct Bundles(Vec<Bundle>);
 
 /// The JavaScript glue and the WebAssembly module of one program.
-#[derive(Default)]
 struct Bundle {
+    program: Program,
     js: Vec<u8>,
     wasm: Vec<u8>,
 }
 
 impl Bundle {
-    fn read(folder: &Path, name: &str) -> Result<Self> {
+    fn read(folder: &Path, program: Program) -> Result<Self> {
+        let name = program.stem();
         Ok(Self {
+            program,
             js: fs::read(folder.join(format!("{name}.js")))?,
             wasm: fs::read(folder.join(format!("{name}.wasm")))?,
         })
     }
 
     /// Module and script. They share a hash, so that a page can never mix those of two builds.
-    fn assets(&self, module: Kind, script: Kind) -> [Asset; 2] {
-        let Self { js, wasm } = self;
+    fn assets(&self) -> [Asset; 2] {
+        let Self { program, js, wasm } = self;
         let hash = assets::hash(&[js, wasm]);
+        let (module, script) = (Kind::BundleModule(*program), Kind::BundleScript(*program));
         [(module, wasm), (script, js)].map(|(kind, content)| Asset {
             kind,
             content: content.clone(),
@@ -238,13 +272,20 @@ impl Bundle {
 }
 
 /// The bundle from rustc's module, or from the cache if rustc wrote the same module before.
-fn glue(workspace: &Workspace, folder: &Path, name: &str, effort: Effort, wasm: &Path) -> Result<Bundle> {
+fn glue(
+    workspace: &Workspace,
+    folder: &Path,
+    program: Program,
+    effort: Effort,
+    wasm: &Path,
+) -> Result<Bundle> {
+    let name = program.stem();
     let source = fs::read(wasm).with_context(|| format!("could not read {}", wasm.display()))?;
     let stamp = folder.join("made-from.txt");
     let made_from = format!("{} by {}", assets::hash(&[&source]), this_xtask()?);
     let output = folder.join(format!("{name}.wasm"));
     if fs::read_to_string(&stamp).is_ok_and(|before| before == made_from) {
-        return Bundle::read(folder, name);
+        return Bundle::read(folder, program);
     }
 
     if folder.exists() {
@@ -266,14 +307,19 @@ fn glue(workspace: &Workspace, folder: &Path, name: &str, effort: Effort, wasm: 
     }
     let bound = folder.join(format!("{name}_bg.wasm"));
     if is_release {
+        fs::write(&bound, slim::without_unused_exports(&fs::read(&bound)?)?)?;
         wasm_opt::optimize(workspace, &bound, &output)?;
         fs::remove_file(bound)?;
+        let script = folder.join(format!("{name}.js"));
+        let (js, wasm) = slim::shorten(&fs::read_to_string(&script)?, &fs::read(&output)?)?;
+        fs::write(script, js)?;
+        fs::write(&output, wasm)?;
     } else {
         fs::rename(bound, &output)?;
     }
     // Last, so that an interrupted run is made again.
     fs::write(stamp, made_from)?;
-    Bundle::read(folder, name)
+    Bundle::read(folder, program)
 }
 
 /// Names the xtask that runs: another one may bring another wasm-bindgen, which writes other glue for the
@@ -304,16 +350,18 @@ mod tests {
         let within = [
             (Kind::Style, 20_000),
             (Kind::FrameScript, 10_000),
-            (Kind::BundleModule, 350_000),
-            (Kind::BundleScript, 20_000),
-            (Kind::LabModule, 190_000),
-            (Kind::LabScript, 10_000),
+            (Kind::BundleModule(Program::Shop), 350_000),
+            (Kind::BundleScript(Program::Shop), 20_000),
+            (Kind::BundleModule(Program::LabMap), 190_000),
+            (Kind::BundleScript(Program::LabMap), 10_000),
+            (Kind::BundleModule(Program::LabFolds), 200_000),
         ];
         assert!(check(BUDGETS, &files(&within)).is_ok());
         for (index, group) in [
             (1, "outside of a workspace"),
             (2, "without the lab"),
-            (5, "bundle of the lab"),
+            (5, "the lab's map"),
+            (6, "the module that folds"),
         ] {
             let mut beyond = within;
             beyond[index].1 += 1;
@@ -324,13 +372,14 @@ mod tests {
 
     #[test]
     fn both_files_of_a_bundle_share_a_hash_and_two_bundles_do_not() {
-        let bundle = |content: &[u8]| Bundle {
+        let bundle = |program, content: &[u8]| Bundle {
+            program,
             js: content.to_vec(),
             wasm: content.to_vec(),
         };
-        let [module, script] = bundle(b"shop").assets(Kind::BundleModule, Kind::BundleScript);
+        let [module, script] = bundle(Program::Shop, b"shop").assets();
         assert_eq!(module.hash, script.hash);
-        let [other, _] = bundle(b"lab").assets(Kind::LabModule, Kind::LabScript);
+        let [other, _] = bundle(Program::LabMap, b"map").assets();
         assert_ne!(module.hash, other.hash);
     }
 }

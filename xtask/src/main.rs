@@ -13,6 +13,7 @@ mod dist;
 mod machine;
 mod process;
 mod server;
+mod slim;
 #[cfg(test)]
 mod style_guide;
 mod suites;

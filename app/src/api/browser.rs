@@ -1,7 +1,7 @@
 //! The browser's half, over the HTTP API. Queries after a command carry its token, so that people read their
 //! own writes; a view that is too far behind is shown as it is, with its lag.
 
-use std::fmt::Write;
+use std::{fmt::Write, pin::Pin};
 
 use domain::{
     token::ConsistencyToken,
@@ -10,6 +10,7 @@ use domain::{
 use gloo_net::http::{Request, Response};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use uuid::Uuid;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
@@ -29,7 +30,7 @@ pub(crate) fn document(
 }
 
 /// A page of a listing.
-pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {
+pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> + use<> {
     let ListingQuery {
         view,
         listing,
@@ -101,27 +102,45 @@ fn read<T: DeserializeOwned>(path: String) -> impl Future<Output = Result<T, Pro
 }
 
 pub(super) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
-    answer(Request::get(&format!("/api/v1/{path}")).send().await).await
+    value_of(get_json(path.to_owned()).await?)
 }
 
 pub(super) async fn answer<T: DeserializeOwned>(
     response: Result<Response, gloo_net::Error>,
 ) -> Result<T, Problem> {
-    let response = response.map_err(|error| unreachable_server(error.to_string()))?;
-    let text = response
-        .text()
-        .await
-        .map_err(|error| unreachable_server(error.to_string()))?;
-    // By way of `Value`, so that the text reader is compiled once, and only a small value reader for each
-    // type.
-    let json = serde_json::from_str(&text).unwrap_or_default();
-    if response.ok() {
-        return typed(&json).ok_or_else(|| unreachable_server(text));
-    }
-    Err(typed(&json).unwrap_or_else(|| Problem {
-        status: response.status(),
-        ..unreachable_server(response.status_text())
-    }))
+    value_of(answer_json(response).await?)
+}
+
+/// An answer that is read to the end; compiled once, whatever its type.
+type JsonAnswer = Pin<Box<dyn Future<Output = Result<Value, Problem>>>>;
+
+fn get_json(path: String) -> JsonAnswer {
+    Box::pin(async move { answer_json(Request::get(&["/api/v1/", &path].concat()).send().await).await })
+}
+
+fn answer_json(response: Result<Response, gloo_net::Error>) -> JsonAnswer {
+    Box::pin(async move {
+        let response = response.map_err(|error| unreachable_server(error.to_string()))?;
+        let text = response
+            .text()
+            .await
+            .map_err(|error| unreachable_server(error.to_string()))?;
+        // By way of `Value`, so that the text reader is compiled once, and only a small value reader for
+        // each type.
+        let json = serde_json::from_str(&text).unwrap_or_default();
+        if response.ok() {
+            return Ok(json);
+        }
+        Err(typed(&json).unwrap_or_else(|| Problem {
+            status: response.status(),
+            ..unreachable_server(response.status_text())
+        }))
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it ends here")]
+fn value_of<T: DeserializeOwned>(json: Value) -> Result<T, Problem> {
+    typed(&json).ok_or_else(|| unreachable_server(json.to_string()))
 }
 
 pub(super) fn encode(text: &str) -> String {

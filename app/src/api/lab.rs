@@ -5,7 +5,7 @@ use domain::{
     token::ConsistencyToken,
     wire::{
         CommandAnswer, CommandRequest, EventPage, KeepRecording, KeptRecording, OpenWorkspace, Page, Problem,
-        ProjectionStatus, RecordingInfo, Template, WorkspaceAccess,
+        ProjectionStatus, Template, WorkspaceAccess,
     },
 };
 use gloo_net::http::{Request, RequestBuilder};
@@ -44,12 +44,6 @@ pub(crate) async fn hold(view: &str, held: bool) -> Result<ProjectionStatus, Pro
     let what = if held { "pause" } else { "resume" };
     let path = format!("/api/v1/lab/projections/{view}/{what}");
     answer(Request::post(&path).send().await).await
-}
-
-/// The recordings of the workspace, newest first.
-pub(crate) async fn recordings() -> Result<Vec<RecordingInfo>, Problem> {
-    let page: Page<RecordingInfo> = get("lab/recordings").await?;
-    Ok(page.data)
 }
 
 /// Keeps a run as a recording.

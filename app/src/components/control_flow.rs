@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
-use crate::erase::{Erase, View};
+use crate::{
+    erase::{Erase, View},
+    erased_signals::Memo,
+};
 
 type Branch = Box<dyn Fn() -> View + Send + Sync>;
 

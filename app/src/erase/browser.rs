@@ -10,6 +10,7 @@ use leptos::tachys::{
 /// A view that can be built or hydrated, as a trait object.
 trait DynView: Send {
     fn build(self: Box<Self>) -> Box<dyn Mountable>;
+    #[cfg(not(feature = "anew"))]
     fn hydrate(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn Mountable>;
 }
 
@@ -18,6 +19,7 @@ impl<T: RenderHtml + 'static> DynView for T {
         Box::new(Render::build(*self))
     }
 
+    #[cfg(not(feature = "anew"))]
     fn hydrate(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn Mountable> {
         Box::new(RenderHtml::hydrate::<true>(*self, cursor, position))
     }
@@ -100,8 +102,15 @@ impl RenderHtml for Erased {
         // Only the server writes HTML.
     }
 
+    #[cfg(not(feature = "anew"))]
     fn hydrate<const FROM_SERVER: bool>(self, cursor: &Cursor, position: &PositionState) -> Self::State {
         MountedView(self.0.hydrate(cursor, position))
+    }
+
+    #[cfg(feature = "anew")]
+    fn hydrate<const FROM_SERVER: bool>(self, _cursor: &Cursor, _position: &PositionState) -> Self::State {
+        // Islands are built.
+        self.build()
     }
 
     fn into_owned(self) -> Self {

@@ -1,12 +1,15 @@
 //! The islands that are in each bundle. An island that is not listed for a bundle is left out by the linker.
 //!
-//! Both bundles contain the islands of the frame, so a page loads one of them and never both.
+//! Every bundle contains the islands of the frame, so a page loads one of them and never two.
+
+use domain::wire::ServerFrame;
 
 use super::{
     BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, LabMap,
     LabRecording, LabSplit, OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople,
     OfficeProducts, OfficeSales, OfficeStock, OrderDetails, OrderList, ProductDetails, Verify,
-    hydrate::{IslandHydrator, hydrate_page, hydrator},
+    hydrate::{IslandHydrator, Needs, hydrate_page, hydrator, provide_commands},
+    inbox_count::PolledInboxCount,
 };
 use crate::text;
 
@@ -36,29 +39,61 @@ pub fn hydrate_workspace() {
         hydrator::<OfficeStock>(),
         hydrator::<Verify>(),
     ];
-    hydrate_with_texts(HYDRATORS);
+    hydrate_with_texts(HYDRATORS, &ALL);
 }
 
-/// Hydrates the islands of a page of the lab as soon as its texts are there.
-pub fn hydrate_lab() {
+/// Hydrates the islands of the page of the map as soon as its texts are there.
+pub fn hydrate_lab_map() {
     const HYDRATORS: &[IslandHydrator] = &[
-        // the frame
+        hydrator::<BasketCount>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabMap>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
+/// Hydrates the islands of the page of the split view as soon as its texts are there.
+pub fn hydrate_lab_split() {
+    const HYDRATORS: &[IslandHydrator] = &[
         hydrator::<BasketCount>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<InboxCount>(),
-        // the lab
-        hydrator::<LabMap>(),
-        hydrator::<LabRecording>(),
         hydrator::<LabSplit>(),
     ];
-    hydrate_with_texts(HYDRATORS);
+    hydrate_with_texts(HYDRATORS, &ALL);
 }
 
-fn hydrate_with_texts(hydrators: &'static [IslandHydrator]) {
+/// Hydrates the islands of a page of recordings as soon as its texts are there.
+pub fn hydrate_lab_recording() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabRecording>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
+/// What islands need that follow views and send commands.
+const ALL: Needs = Needs {
+    provide_commands: Some(provide_commands),
+    read_frame: ServerFrame::read,
+};
+
+/// What islands need that follow hops at most.
+const OF_THE_LAB: Needs = Needs {
+    provide_commands: None,
+    read_frame: ServerFrame::read_of_lab,
+};
+
+fn hydrate_with_texts(hydrators: &'static [IslandHydrator], needs: &'static Needs) {
     wasm_bindgen_futures::spawn_local(async move {
         match text::browser::load().await {
-            Ok(()) => hydrate_page(hydrators),
+            Ok(()) => hydrate_page(hydrators, needs),
             // The page stays as the server has rendered it.
             Err(error) => leptos::logging::error!("the texts of the page cannot be loaded: {error}"),
         }

@@ -22,6 +22,10 @@ use crate::{
 /// The highest number shown.
 const MAX_COUNT: u32 = 99;
 
+/// How often the number is read where no listing is followed.
+#[cfg(not(feature = "ssr"))]
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// The badge with the number.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InboxCount {
@@ -33,7 +37,6 @@ impl Island for InboxCount {
     const NAME: &'static str = "inbox-count";
 
     fn view(self) -> View {
-        let language = language();
         // Starts empty, so that no page waits for it; the connection delivers the rows.
         let listing = LiveListing::<NotificationSummary>::new(InitialListing {
             query: inbox_of(self.person, MAX_COUNT + 1),
@@ -60,23 +63,71 @@ impl Island for InboxCount {
         });
         #[cfg(not(feature = "ssr"))]
         browser::notify_arrivals(listing, unread);
-        let count = move || match unread.with(Vec::len) {
-            0 => String::new(),
-            count if count > MAX_COUNT as usize => format!("{MAX_COUNT}+"),
-            count => count.to_string(),
+        badge(move || unread.with(Vec::len))
+    }
+}
+
+fn badge(unread: impl Fn() -> usize + Copy + Send + Sync + 'static) -> View {
+    let language = language();
+    let count = move || match unread() {
+        0 => String::new(),
+        count if count > MAX_COUNT as usize => format!("{MAX_COUNT}+"),
+        count => count.to_string(),
+    };
+    let label = move || match unread() {
+        0 => String::new(),
+        count if count > MAX_COUNT as usize => text::inbox::unread_over(language, MAX_COUNT),
+        count => text::inbox::unread(language, count),
+    };
+    view! {
+        <span class="count">
+            <span aria-hidden="true">{text(count)}</span>
+            <span class="hidden">{text(label)}</span>
+        </span>
+    }
+    .erase()
+}
+
+/// The same badge on a page whose bundle follows no listing: it asks for the number again and again while the
+/// page is visible, and shows no desktop notifications.
+#[cfg(not(feature = "ssr"))]
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PolledInboxCount {
+    person: Uuid,
+}
+
+#[cfg(not(feature = "ssr"))]
+impl Island for PolledInboxCount {
+    const NAME: &'static str = InboxCount::NAME;
+
+    fn view(self) -> View {
+        use crate::{
+            api,
+            erased_effects::{effect, spawn},
         };
-        let label = move || match unread.with(Vec::len) {
-            0 => String::new(),
-            count if count > MAX_COUNT as usize => text::inbox::unread_over(language, MAX_COUNT),
-            count => text::inbox::unread(language, count),
+
+        let unread = RwSignal::new(0_usize);
+        let read = move || {
+            if document().hidden() {
+                return;
+            }
+            let listing = api::listing(&inbox_of(self.person, MAX_COUNT + 1));
+            spawn(async move {
+                // What cannot be read now is read with the next attempt.
+                if let Ok(answer) = listing.await {
+                    let rows = answer.data.iter();
+                    let count = rows.filter(|row| row.data["read"] != true).count();
+                    let _ = unread.try_set(count);
+                }
+            });
         };
-        view! {
-            <span class="count">
-                <span aria-hidden="true">{text(count)}</span>
-                <span class="hidden">{text(label)}</span>
-            </span>
-        }
-        .erase()
+        effect(move || {
+            read();
+            set_interval(read, PATIENCE);
+        });
+        // The listener lives as long as the page.
+        std::mem::forget(window_event_listener_untyped("visibilitychange", move |_| read()));
+        badge(move || unread.get())
     }
 }
 

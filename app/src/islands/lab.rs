@@ -6,10 +6,13 @@
 //! [`DRAWING`], over which the map draws. The names on a sheet come with the props, in the page's language,
 //! because the tables of labels stay on the server.
 
+mod folds;
 mod map;
 mod recording;
 mod split;
 
+#[cfg(not(feature = "ssr"))]
+pub use folds::answer_folds;
 pub(crate) use map::LabMap;
 pub(crate) use recording::LabRecording;
 pub(crate) use split::LabSplit;

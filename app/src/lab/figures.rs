@@ -5,8 +5,6 @@
 //! since. Where the servers only count the hops of an arrow, these tell nothing of the lane, and the status
 //! alone holds.
 
-use std::collections::BTreeMap;
-
 use domain::{
     timestamp::Timestamp,
     token::ConsistencyToken,
@@ -14,6 +12,7 @@ use domain::{
 };
 
 use super::hop_log::{HopLog, end_of, later};
+use crate::sorted::SortedMap;
 
 /// The number of samples of a trend: one for each second of the last minute.
 pub const SAMPLES: usize = 60;
@@ -87,18 +86,18 @@ struct LaneFigures {
 }
 
 /// The times of appends, by partition and position.
-type Appends = BTreeMap<(u32, u64), Timestamp>;
+type Appends = SortedMap<(u32, u64), Timestamp>;
 
 /// The figures of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     head: ConsistencyToken,
-    arrows: BTreeMap<Arrow, ArrowFigures>,
-    lanes: BTreeMap<String, LaneFigures>,
+    arrows: SortedMap<Arrow, ArrowFigures>,
+    lanes: SortedMap<String, LaneFigures>,
     views: Vec<ViewFigures>,
     /// The lag of the slowest view, and those of consumers.
     trend: Vec<u64>,
-    consumer_trends: BTreeMap<Arrow, Vec<u64>>,
+    consumer_trends: SortedMap<Arrow, Vec<u64>>,
 }
 
 impl Figures {
@@ -114,7 +113,7 @@ impl Figures {
         for (partition, position) in head.iter() {
             self.head.advance(partition, position);
         }
-        let mut appends = Appends::new();
+        let mut appends = Appends::default();
         for hop in log.hops().filter(|hop| is_done(hop, Arrow::AppendEvents)) {
             if let Some((partition, position)) = place_of(hop) {
                 self.head.advance(partition, position);
@@ -128,7 +127,7 @@ impl Figures {
         push_sample(&mut self.trend, slowest);
         for arrow in CONSUMERS {
             if let Some(lag) = self.lag_of_consumer(arrow) {
-                push_sample(self.consumer_trends.entry(arrow).or_default(), lag);
+                push_sample(self.consumer_trends.or_default(arrow), lag);
             }
         }
     }
@@ -138,7 +137,7 @@ impl Figures {
         let (minute, second) = (later(now, -MINUTE_US), later(now, -SECOND_US));
         self.arrows.clear();
         for hop in log.since(minute) {
-            let arrow = self.arrows.entry(hop.arrow).or_default();
+            let arrow = self.arrows.or_default(hop.arrow);
             arrow.in_minute += 1;
             arrow.per_second += u64::from(hop.started_at >= second);
             arrow.failed += u64::from(matches!(hop.outcome, HopOutcome::Refused | HopOutcome::Parked));
@@ -147,7 +146,7 @@ impl Figures {
                 && is_of_lane(hop.arrow)
                 && matches!(hop.outcome, HopOutcome::Done | HopOutcome::Duplicate)
             {
-                let lane = self.lanes.entry(lane.clone()).or_default();
+                let lane = self.lanes.or_default(lane.clone());
                 lane.reached.advance(partition, position);
                 if let Some(appended) = appends.get(&(partition, position)) {
                     lane.took_ms = Some(end_of(hop).millis_since(*appended));
@@ -155,7 +154,7 @@ impl Figures {
             }
         }
         for count in log.merged_since(minute) {
-            let arrow = self.arrows.entry(count.arrow).or_default();
+            let arrow = self.arrows.or_default(count.arrow);
             arrow.in_minute = arrow.in_minute.saturating_add(count.count);
             if count.from >= second {
                 arrow.per_second = arrow.per_second.saturating_add(count.count);

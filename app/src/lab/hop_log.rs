@@ -1,12 +1,14 @@
 //! The hops of a session, in the order in which they began: bounded, with the oldest out first and counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use domain::{
     timestamp::Timestamp,
     wire::{Arrow, Hop, HopOutcome, MergedHops},
 };
 use uuid::Uuid;
+
+use crate::sorted::{SortedMap, sort_by_key};
 
 /// The maximum number of hops that a session keeps, and of counts in place of hops.
 pub const CAPACITY: usize = 20_000;
@@ -188,12 +190,12 @@ impl HopLog {
         let end = until.map_or(self.hops.len(), |until| {
             self.hops.partition_point(|hop| hop.started_at <= until)
         });
-        let mut rows: BTreeMap<Uuid, Option<EventRow>> = BTreeMap::new();
+        let mut rows: SortedMap<Uuid, Option<EventRow>> = SortedMap::default();
         for (event, _) in self.hops.range(..end).rev().filter_map(event_hop) {
             if rows.len() >= limit {
                 break;
             }
-            rows.entry(event).or_default();
+            rows.or_default(event);
         }
         for (event, hop) in self.hops.range(..end).filter_map(event_hop) {
             match rows.get_mut(&event) {
@@ -203,7 +205,7 @@ impl HopLog {
             }
         }
         let mut rows: Vec<EventRow> = rows.into_values().flatten().collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.started_at));
+        sort_by_key(&mut rows, |row| (-row.started_at.as_micros(), 0, 0));
         rows
     }
 }

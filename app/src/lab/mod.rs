@@ -3,17 +3,20 @@
 //! arguments.
 //!
 //! [`hop_log`] keeps the hops of a session, and [`schedule`] lays them out on a stretched time axis on which
-//! a person can follow them. [`time_travel`] folds the events of the workspace to the documents of any
-//! moment, and [`difference`] compares two of them. [`timeline`] joins both axes for sliders and steps, and
-//! [`playback`] is where on it a person is. [`figures`] has the numbers at the boxes, [`staleness`] how far
-//! views were behind the log, and [`recording`] reads and writes the file of a run.
+//! a person can follow them. [`event_log`] keeps the events of the workspace, [`time_travel`] folds them to
+//! the documents of any moment, [`folding`] are the questions by which a page asks for these, and
+//! [`difference`] compares two of them. [`timeline`] joins both axes for sliders and steps, and [`playback`]
+//! is where on it a person is. [`figures`] has the numbers at the boxes, [`staleness`] how far views were
+//! behind the log, and [`recording`] reads and writes the file of a run.
 //!
 //! A *moment* is a [`Timestamp`](domain::timestamp::Timestamp) on the axis of the schedule. It is the
 //! servers' time, except that a run of hops takes longer than it did. A *count* of events is a place in the
 //! log: the documents after so many events.
 
 pub mod difference;
+pub mod event_log;
 pub mod figures;
+pub mod folding;
 pub mod hop_log;
 pub mod playback;
 pub mod recording;

@@ -10,6 +10,8 @@ use super::{
 
 /// The speeds, slowest first.
 pub const SPEEDS: [f64; 6] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0];
+/// The speeds as they are written.
+pub const SPEED_NAMES: [&str; 6] = ["0.1×", "0.25×", "0.5×", "1×", "2×", "4×"];
 
 /// The longest time that one tick moves on: a page in the background is not ticked, and need not catch up.
 const LONGEST_TICK_MS: f64 = 1_000.0;

@@ -11,7 +11,7 @@ use domain::{
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{hop_log::HopLog, schedule::Schedule, time_travel::TimeTravel, timeline::Timeline};
+use super::{event_log::EventLog, hop_log::HopLog, schedule::Schedule, timeline::Timeline};
 
 /// The largest file, in bytes.
 pub const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -130,7 +130,7 @@ pub struct Playable {
     /// Its hops.
     pub log: HopLog,
     /// Its events.
-    pub events: TimeTravel,
+    pub events: EventLog,
     /// Its hops, laid out on the sheet.
     pub schedule: Schedule,
     /// The axis of both.
@@ -141,7 +141,7 @@ pub struct Playable {
 pub fn playable(recording: &RecordingFile, sheet: &str) -> Playable {
     let mut log = HopLog::with_capacity(MOST_HOPS);
     log.receive(recording.hops.clone(), Vec::new(), 0);
-    let mut events = TimeTravel::after(recording.from.clone());
+    let mut events = EventLog::after(recording.from.clone());
     events.extend(recording.events.clone());
     let schedule = Schedule::of(&log, sheet, None);
     let timeline = Timeline::of(&schedule, &events);
@@ -166,7 +166,10 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     use super::{
-        super::{hop_log::testing::hop, time_travel::testing::received},
+        super::{
+            hop_log::testing::hop,
+            time_travel::{TimeTravel, testing::received},
+        },
         *,
     };
 
@@ -221,7 +224,9 @@ mod tests {
         assert_eq!(playable.timeline.len(), 2);
         let before = playable.timeline.moment_of(1);
         let count = playable.timeline.count_at(before);
-        let stock = playable.events.document_at("inventory", "mug-0", count);
+        let mut travel = TimeTravel::after(playable.events.from().clone());
+        travel.extend(playable.events.events().cloned().collect());
+        let stock = travel.document_at("inventory", "mug-0", count);
         assert_eq!(stock.unwrap()["on_hand"], json!(1));
     }
 

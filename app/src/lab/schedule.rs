@@ -7,8 +7,6 @@
 //! recording. In a live picture the moment runs [`HOLD_US`] behind the servers, because the hop of a request
 //! ends, and arrives, after the hops within it.
 
-use std::collections::BTreeMap;
-
 use domain::{
     timestamp::Timestamp,
     wire::{Arrow, Hop, HopOutcome},
@@ -16,6 +14,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::hop_log::{HopLog, end_of, later, most_notable, short_id};
+use crate::sorted::{SortedMap, sort_by_key};
 
 /// The shortest time of a packet on an arrow, in microseconds.
 pub const SHORTEST_US: i64 = 600_000;
@@ -139,7 +138,7 @@ pub struct Schedule {
     /// Sorted by start.
     legs: Vec<Leg>,
     /// The moment when an event arrives at the event store.
-    stored: BTreeMap<Uuid, Timestamp>,
+    stored: SortedMap<Uuid, Timestamp>,
 }
 
 impl Schedule {
@@ -153,13 +152,17 @@ impl Schedule {
             }
         }
         let mut legs = layout.legs;
-        let mut stored = BTreeMap::new();
+        let mut stored: SortedMap<Uuid, Timestamp> = SortedMap::default();
         for leg in legs.iter().filter(|leg| leg.arrow == Arrow::AppendEvents) {
-            if let Some(event) = leg.event_id {
-                stored.entry(event).or_insert(leg.end);
+            if let Some(event) = leg.event_id
+                && !stored.contains_key(&event)
+            {
+                stored.insert(event, leg.end);
             }
         }
-        legs.sort_by_key(|leg| (leg.start, leg.started_at));
+        sort_by_key(&mut legs, |leg| {
+            (leg.start.as_micros(), leg.started_at.as_micros(), 0)
+        });
         Self { legs, stored }
     }
 
@@ -292,9 +295,9 @@ struct Layout<'a> {
     /// The lanes of each leg.
     lanes: Vec<Vec<&'a str>>,
     /// The legs of each track, in order.
-    tracks: BTreeMap<Track, Vec<usize>>,
+    tracks: SortedMap<Track, Vec<usize>>,
     /// The start of the last leg of each run.
-    runs: BTreeMap<Run, Timestamp>,
+    runs: SortedMap<Run, Timestamp>,
     /// The newest query, and its end.
     query: Option<(Run, Timestamp)>,
 }
@@ -323,7 +326,7 @@ impl<'a> Layout<'a> {
         }
         let duration = i64::try_from(hop.duration_us).unwrap_or(i64::MAX);
         self.runs.insert(run, start);
-        self.tracks.entry(track).or_default().push(self.legs.len());
+        self.tracks.or_default(track).push(self.legs.len());
         self.lanes.push(hop.lane.as_deref().into_iter().collect());
         self.legs.push(Leg {
             arrow: hop.arrow,

@@ -1,7 +1,7 @@
 //! How far the views were behind the log when they took its events: measured from hops, so by the clock of
 //! the servers, and not by when the browser was told.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use domain::{
     timestamp::Timestamp,
@@ -9,6 +9,7 @@ use domain::{
 };
 
 use super::hop_log::end_of;
+use crate::sorted::SortedMap;
 
 /// The number of appended events that are remembered until every view has taken them.
 const REMEMBERED: usize = 5_000;
@@ -43,7 +44,7 @@ struct Appended {
 #[derive(Debug, Clone, Default)]
 pub struct Staleness {
     appended: VecDeque<Appended>,
-    of_view: BTreeMap<String, Lags>,
+    of_view: SortedMap<String, Lags>,
 }
 
 impl Staleness {
@@ -90,7 +91,7 @@ impl Staleness {
             events: events.max(1),
             ms: u64::try_from(micros).unwrap_or(0).div_ceil(1_000),
         };
-        let lags = self.of_view.entry(view.clone()).or_default();
+        let lags = self.of_view.or_default(view.clone());
         lags.last = lag;
         lags.longest = Lag {
             events: lags.longest.events.max(lag.events),

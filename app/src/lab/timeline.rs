@@ -4,10 +4,11 @@
 use domain::timestamp::Timestamp;
 
 use super::{
+    event_log::EventLog,
     hop_log::later,
     schedule::{Leg, Schedule},
-    time_travel::TimeTravel,
 };
+use crate::sorted::sort_by_key;
 
 /// The moments of a session or a recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +35,10 @@ impl Timeline {
     /// The moments of all legs and of all loaded events. An event is in the log from the moment when its
     /// packet arrives at the event store, or from its recorded time if no hop of it was seen; never before an
     /// earlier event, and never after a later one.
-    pub fn of(schedule: &Schedule, events: &TimeTravel) -> Self {
+    pub fn of(schedule: &Schedule, events: &EventLog) -> Self {
         let legs = schedule.legs();
         let mut hops: Vec<Timestamp> = legs.iter().map(half_way).collect();
-        hops.sort_unstable();
+        sort_by_key(&mut hops, |moment| (moment.as_micros(), 0, 0));
         hops.dedup();
 
         let seen: Vec<(Option<Timestamp>, Timestamp)> = events

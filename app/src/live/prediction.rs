@@ -89,9 +89,11 @@ impl Predict for InventoryDocument {
             quantity: u32::try_from(quantity).unwrap_or(u32::MAX),
         };
         // The document has only the sum of the reservations, which is enough for this decision.
+        let mut reservations = BTreeMap::new();
+        reservations.insert(String::new(), self.reserved);
         let state = InventoryState {
             on_hand: self.on_hand,
-            reservations: BTreeMap::from([(String::new(), self.reserved)]),
+            reservations,
         };
         let owner = ReservationOwner::default();
         let events = decide::<Inventory>(&state, command.into(), pending, actor, owner)?;

@@ -4,14 +4,13 @@
 //!
 //! Every connection has a number, by which late frames of an abandoned socket are ignored.
 
-use std::collections::BTreeMap;
-
 use domain::{
     token::ConsistencyToken,
     wire::{ClientFrame, LabTopic, Order, ServerFrame},
 };
 
 use super::{Millis, backoff};
+use crate::sorted::SortedMap;
 
 /// A connection without a frame for this long is dead; the server pings every 20 s.
 pub const SILENCE: Millis = 45_000;
@@ -119,7 +118,7 @@ pub struct Protocol {
     online: bool,
     was_live: bool,
     failures: u32,
-    subscriptions: BTreeMap<u64, Subscription>,
+    subscriptions: SortedMap<u64, Subscription>,
     last_id: u64,
 }
 
@@ -131,7 +130,7 @@ impl Default for Protocol {
             online: true,
             was_live: false,
             failures: 0,
-            subscriptions: BTreeMap::new(),
+            subscriptions: SortedMap::default(),
             last_id: 0,
         }
     }
@@ -206,7 +205,7 @@ impl Protocol {
         };
         self.was_live = true;
         self.online = true;
-        for subscription in self.subscriptions.values_mut() {
+        for (_, subscription) in self.subscriptions.iter_mut() {
             subscription.retry_at = None;
         }
         self.subscriptions

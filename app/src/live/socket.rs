@@ -3,7 +3,7 @@
 //!
 //! It has no rules of its own: the protocol decides what to send, when to give up and when to retry.
 
-use std::{cell::RefCell, collections::BTreeMap, future::poll_fn, rc::Rc};
+use std::{cell::RefCell, future::poll_fn, rc::Rc};
 
 use domain::wire::ServerFrame;
 use futures::{
@@ -14,18 +14,22 @@ use futures::{
 use gloo_net::websocket::{Message, State, futures::WebSocket};
 use gloo_timers::callback::Timeout;
 use leptos::prelude::{window, window_event_listener_untyped};
+use serde_json::Value;
 
 use super::{
     Millis,
     protocol::{Action, Link, Protocol, ResumePoint, Target},
 };
-use crate::{api::session_is_over, erased_effects::spawn};
+use crate::{api::session_is_over, erased_effects::spawn, sorted::SortedMap};
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
 
 /// The receiver of a subscription's frames.
 pub type Listener = Rc<dyn Fn(ServerFrame)>;
+
+/// Reads a frame: every one, or those that the bundle's islands subscribe to.
+pub type ReadFrame = fn(Value) -> Result<ServerFrame, serde_json::Error>;
 
 /// The connection of this tab. Clones share it.
 #[derive(Clone)]
@@ -34,10 +38,11 @@ pub struct Socket(Rc<RefCell<Inner>>);
 struct Inner {
     protocol: Protocol,
     outgoing: Option<UnboundedSender<Message>>,
-    listeners: BTreeMap<u64, Listener>,
+    listeners: SortedMap<u64, Listener>,
     timer: Option<Timeout>,
     reported: Link,
     on_link: Rc<dyn Fn(Link)>,
+    read_frame: ReadFrame,
 }
 
 /// The protocol's clock. It jumps when a sleeping machine wakes, so that a dead connection is detected at
@@ -53,14 +58,15 @@ pub fn now() -> Millis {
 
 impl Socket {
     /// A socket that is not connected yet; it calls `on_link` on every change of the connection's state.
-    pub fn new(on_link: impl Fn(Link) + 'static) -> Self {
+    pub fn new(read_frame: ReadFrame, on_link: impl Fn(Link) + 'static) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             protocol: Protocol::default(),
             outgoing: None,
-            listeners: BTreeMap::new(),
+            listeners: SortedMap::default(),
             timer: None,
             reported: Link::Idle,
             on_link: Rc::new(on_link),
+            read_frame,
         })))
     }
 
@@ -160,6 +166,7 @@ impl Socket {
 /// Runs one connection from the attempt to open it until its end.
 async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Message>) {
     let mut was_open = false;
+    let read_frame = socket.0.borrow().read_frame;
     if let Some(mut websocket) =
         live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok())
     {
@@ -176,7 +183,7 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
             };
             match event {
                 Either::Left(Some(Ok(Message::Text(text)))) => {
-                    match serde_json::from_str(&text).and_then(ServerFrame::read) {
+                    match serde_json::from_str(&text).and_then(read_frame) {
                         Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
                         Err(error) => {
                             leptos::logging::warn!("a frame of the live connection cannot be read: {error}");

@@ -30,9 +30,9 @@ pub struct Live {
 
 /// Provides the islands with the live connection, and connects if the page belongs to a workspace.
 #[cfg(not(feature = "ssr"))]
-pub fn provide_live(connects: bool) {
+pub fn provide_live(connects: bool, read_frame: super::socket::ReadFrame) {
     let link = RwSignal::new(Link::Idle);
-    let socket = super::socket::Socket::new(move |now| link.set(now));
+    let socket = super::socket::Socket::new(read_frame, move |now| link.set(now));
     if connects {
         let socket = socket.clone();
         // Only after hydration, because connecting changes what the islands show.
@@ -100,7 +100,7 @@ pub type Revision<D> = Option<(D, u32)>;
 
 /// Reads a document from JSON; `None` if it has another shape.
 pub(crate) fn typed<D: DeserializeOwned>(data: &Value) -> Option<D> {
-    D::deserialize(data).ok()
+    domain::wire::from_plain(data).ok()
 }
 
 /// The first page of a live listing, with its query.

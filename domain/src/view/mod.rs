@@ -201,6 +201,18 @@ pub fn all() -> &'static [&'static dyn AnyView] {
     ]
 }
 
+/// The names of the views in [`all`], in its order, for code that does not fold.
+pub const NAMES: [&str; 8] = [
+    activity::ActivityView::NAME,
+    customers::CustomersView::NAME,
+    inventory::InventoryView::NAME,
+    notifications::NotificationsView::NAME,
+    orders::OrdersView::NAME,
+    payments::PaymentsView::NAME,
+    products::ProductsView::NAME,
+    sales::SalesView::NAME,
+];
+
 /// The view with this name.
 pub fn find(name: &str) -> Option<&'static dyn AnyView> {
     all().iter().copied().find(|view| view.name() == name)

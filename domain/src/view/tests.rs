@@ -593,3 +593,9 @@ fn sales_count_by_day_and_product_and_cancellations_beside_them() {
         (&3.into(), &3.into(), &euros(1_500))
     );
 }
+
+#[test]
+fn the_names_are_those_of_the_registry() {
+    let names: Vec<_> = all().iter().map(|view| view.name()).collect();
+    assert_eq!(names, super::NAMES);
+}

@@ -201,10 +201,7 @@ impl<'de> Deserialize<'de> for ServerFrame {
 impl ServerFrame {
     /// Reads a frame from a JSON value.
     pub fn read(frame: Value) -> Result<Self, serde_json::Error> {
-        let Value::Object(fields) = frame else {
-            return Err(Error::custom("a frame is an object"));
-        };
-        let mut fields = Fields(fields);
+        let mut fields = Fields::of(frame)?;
         let op: String = fields.take("op")?;
         Ok(match op.as_str() {
             "snapshot" => Self::Snapshot {
@@ -213,7 +210,7 @@ impl ServerFrame {
                 generation: fields.take("generation")?,
                 behind: fields.take("behind")?,
                 data: match fields.value("data") {
-                    rows @ Value::Array(_) => SnapshotData::Rows(serde_json::from_value(rows)?),
+                    rows @ Value::Array(_) => SnapshotData::Rows(super::from_plain(&rows)?),
                     document => SnapshotData::Document(document),
                 },
                 next: fields.take("next")?,
@@ -237,16 +234,29 @@ impl ServerFrame {
                 behind_ms: fields.take("behind_ms")?,
                 paused: fields.take::<Option<bool>>("paused")?.unwrap_or_default(),
             },
+            "result" => Self::Result {
+                id: fields.take("id")?,
+                result: fields.take("result")?,
+                problem: fields.take("problem")?,
+            },
+            _ => return Self::read_common(&op, fields),
+        })
+    }
+
+    /// Reads a frame for a client that follows no view and sends no command: hops, errors and pings.
+    pub fn read_of_lab(frame: Value) -> Result<Self, serde_json::Error> {
+        let mut fields = Fields::of(frame)?;
+        let op: String = fields.take("op")?;
+        Self::read_common(&op, fields)
+    }
+
+    fn read_common(op: &str, mut fields: Fields) -> Result<Self, serde_json::Error> {
+        Ok(match op {
             "hops" => Self::Hops {
                 id: fields.take("id")?,
                 data: fields.take("data")?,
                 merged: fields.take("merged")?,
                 dropped: fields.take("dropped")?,
-            },
-            "result" => Self::Result {
-                id: fields.take("id")?,
-                result: fields.take("result")?,
-                problem: fields.take("problem")?,
             },
             "error" => Self::Error {
                 id: fields.take("id")?,
@@ -262,12 +272,20 @@ impl ServerFrame {
 struct Fields(Map<String, Value>);
 
 impl Fields {
+    fn of(frame: Value) -> Result<Self, serde_json::Error> {
+        match frame {
+            Value::Object(fields) => Ok(Self(fields)),
+            _ => Err(Error::custom("a frame is an object")),
+        }
+    }
+
     /// Takes a field's value; null if it is absent.
     fn value(&mut self, name: &str) -> Value {
         self.0.remove(name).unwrap_or_default()
     }
 
+    #[inline(never)]
     fn take<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, serde_json::Error> {
-        T::deserialize(&self.value(name)).map_err(|error| Error::custom(format_args!("{name}: {error}")))
+        super::from_plain(&self.value(name)).map_err(|error| Error::custom(format_args!("{name}: {error}")))
     }
 }

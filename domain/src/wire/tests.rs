@@ -78,3 +78,21 @@ fn a_command_request_refuses_fields_it_does_not_know() {
     let request = json!({"type":"CancelOrder","stream":"order-1","data":{},"expected":1});
     assert!(serde_json::from_value::<CommandRequest>(request).is_err());
 }
+
+#[test]
+fn a_client_of_the_lab_reads_no_frames_of_views() {
+    let read = ServerFrame::read_of_lab;
+    assert!(matches!(read(json!({"op": "ping"})), Ok(ServerFrame::Ping)));
+    let hops = json!({"op": "hops", "id": 7, "data": [], "merged": [], "dropped": 2});
+    assert!(matches!(
+        read(hops),
+        Ok(ServerFrame::Hops {
+            id: 7,
+            dropped: 2,
+            ..
+        })
+    ));
+    let caught_up = json!({"op": "caught_up", "id": 7, "as_of": "0:1"});
+    assert!(read(caught_up).is_err());
+    assert!(read(json!([])).is_err());
+}

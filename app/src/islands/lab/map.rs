@@ -40,6 +40,7 @@ use super::LabSheet;
 use crate::{
     components::text,
     erase::{Erase, View},
+    erased_signals::RwSignal,
     islands::Island,
     language::language,
     text,

@@ -22,6 +22,7 @@ use crate::{
     commands::use_commands,
     components::{explain, only_if, text},
     erase::{Erase, View},
+    erased_signals::{Memo, RwSignal},
     islands::Island,
     lab::staleness::Staleness,
     language::language,
@@ -87,8 +88,10 @@ impl Island for LabSplit {
         let listings: Vec<(&'static str, LiveListing<Value>)> = views
             .into_iter()
             .filter_map(|initial| {
-                let name = domain::view::find(&initial.query.view)?.name();
-                Some((name, LiveListing::new(initial)))
+                let name = domain::view::NAMES
+                    .iter()
+                    .find(|name| **name == initial.query.view)?;
+                Some((*name, LiveListing::new(initial)))
             })
             .collect();
         let products = listings.iter().find(|(name, _)| *name == "products");

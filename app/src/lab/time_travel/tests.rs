@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use domain::view::FoldTarget;
+use domain::{timestamp::Timestamp, view::FoldTarget};
 use serde_json::json;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -9,6 +9,7 @@ use super::{
     testing::{received, shop},
     *,
 };
+use crate::lab::event_log::{MOST_CAUSES, MOST_EVENTS};
 
 type Documents = BTreeMap<(&'static str, String), Value>;
 

@@ -3,8 +3,8 @@
 //! The suite's own program starts the other stores in containers; this one runs ours, which needs none.
 //!
 //! Two things differ from the other stores of the suite. Ours is called within the process, theirs over
-//! the network. And an event of the suite is bytes with tags where ours is JSON in a stream: the bytes are written
-//! as base64, a third longer, and the first tag is the stream.
+//! the network. And an event of the suite is bytes with tags where ours is JSON in a stream: the bytes are
+//! written as base64, a third longer, and the first tag is the stream.
 
 mod store;
 

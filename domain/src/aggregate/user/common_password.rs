@@ -34,8 +34,8 @@ const MIN_RUN: usize = 3;
 const MIN_PATTERN: usize = 6;
 
 /// The rows and the slanted columns of common keyboards, without shift: Latin, Russian, Ukrainian, Bulgarian,
-/// Serbian, Greek, Hebrew, Arabic, Persian, Thai, Hindi (`InScript`), Armenian, Georgian and Japanese Kana; and
-/// the digits of other scripts. The keys of Korean are those of `qwertyuiop`, see [`latin_keys`].
+/// Serbian, Greek, Hebrew, Arabic, Persian, Thai, Hindi (`InScript`), Armenian, Georgian and Japanese Kana;
+/// and the digits of other scripts. The keys of Korean are those of `qwertyuiop`, see [`latin_keys`].
 const KEYS: &[&str] = &[
     "1234567890",
     "qwertyuiop[]",

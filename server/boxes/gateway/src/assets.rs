@@ -51,8 +51,8 @@ const IS_EMBEDDED: bool = !cfg!(debug_assertions);
 pub struct Manifest {
     /// The bundle of the shop; `None` if no client was built.
     pub bundle: Option<ManifestBundle>,
-    /// The bundle of the lab; `None` if no client was built.
-    pub lab: Option<ManifestBundle>,
+    /// The bundles of the lab; `None` if no client was built.
+    pub lab: Option<ManifestLab>,
     /// File name of the frame script, under `/pkg/`.
     pub frame: String,
     /// File name of the script of the picture's page, under `/pkg/`.
@@ -63,7 +63,20 @@ pub struct Manifest {
     pub files: Vec<ManifestFile>,
 }
 
-/// A WebAssembly bundle of the client: the pages of a workspace load one of the two.
+/// The bundles of the lab: its pages load one of the first three.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ManifestLab {
+    /// The map's.
+    pub map: ManifestBundle,
+    /// The split view's.
+    pub split: ManifestBundle,
+    /// That of the recordings.
+    pub recording: ManifestBundle,
+    /// The module that folds, which map and recordings load when they first want a document.
+    pub folds: ManifestBundle,
+}
+
+/// A WebAssembly bundle of the client: the pages of a workspace load one.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ManifestBundle {
     /// File name of the JavaScript glue, under `/pkg/`.

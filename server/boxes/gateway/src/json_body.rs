@@ -74,6 +74,10 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, 
         }
     })?;
     deserializer.end().map_err(|error| whole(name, &error))?;
+    // An array fits a struct too, member by member.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(ApiProblem::field(name, "is not a JSON object"));
+    }
     Ok(value)
 }
 
@@ -197,6 +201,13 @@ mod tests {
             assert_eq!(fields, ["body"], "{text}");
         }
         assert!(parse::<OpenWorkspace>(b"{\"template\":\"shop\"} {}", WHOLE).is_err());
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        let array = br#" ["shop", null, null]"#;
+        assert!(serde_json::from_slice::<OpenWorkspace>(array).is_ok());
+        assert!(parse::<OpenWorkspace>(array, WHOLE).is_err());
     }
 
     #[test]

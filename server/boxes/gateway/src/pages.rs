@@ -17,7 +17,7 @@ use std::{
 };
 
 use app::{
-    AssetNames, BundleFiles, StatusSetter, Theme,
+    AssetNames, BundleFiles, LabFiles, StatusSetter, Theme,
     backend::{Backend, ListingQuery, SharedBackend},
 };
 use async_trait::async_trait;
@@ -248,7 +248,12 @@ fn shell() -> impl leptos::IntoView {
         options,
         AssetNames {
             bundle: bundle.map(files),
-            lab_bundle: lab.map(files),
+            lab: lab.map(|lab| LabFiles {
+                map: files(lab.map),
+                split: files(lab.split),
+                recording: files(lab.recording),
+                folds: files(lab.folds),
+            }),
             frame_script: frame,
             infographic_script: infographic,
             css,

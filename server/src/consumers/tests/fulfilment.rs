@@ -11,7 +11,7 @@ use domain::{
     event::DomainEvent,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::shop::{FaultSource, Shop, StoppedClock, TestStorage};
@@ -345,7 +345,8 @@ async fn an_order_whose_id_staff_have_used_for_stock_is_rejected() {
     let shop = shop_without_faults(2).await;
     shop.list("mug", 5).await;
     for (order, further) in [("1", None), ("2", Some("ReleaseStock")), ("3", Some("ShipStock"))] {
-        let stock = |what: &str, data: serde_json::Value| json!({"type": what, "stream": "inventory-mug", "data": data});
+        let stream = "inventory-mug";
+        let stock = |what: &str, data: Value| json!({"type": what, "stream": stream, "data": data});
         let reserve = stock("ReserveStock", json!({"order": order, "quantity": 1}));
         shop.send(reserve).await.unwrap();
         if let Some(what) = further {

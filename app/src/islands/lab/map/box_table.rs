@@ -10,6 +10,7 @@ use super::{
 use crate::{
     components::text,
     erase::{Erase, View},
+    erased_signals::Memo,
     islands::lab::LabBox,
     language::language,
     text,

@@ -10,15 +10,12 @@ use crate::{
     erase::{Erase, View},
     format::{fixed_time, local_time, use_hydrated},
     lab::{
-        playback::{Mode, SPEEDS},
+        playback::{Mode, SPEED_NAMES, SPEEDS},
         timeline::Unit,
     },
     language::language,
     text,
 };
-
-/// The speeds as they are written.
-const SPEED_NAMES: [&str; 6] = ["0.1×", "0.25×", "0.5×", "1×", "2×", "4×"];
 
 /// The controls.
 pub(super) fn controls(session: MapSession) -> View {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     components::{When, only_if},
     erase::{Erase, View},
+    erased_signals::Memo,
     lab::hop_log::short_id,
     language::language,
     text,
@@ -304,8 +305,8 @@ fn arrow_details(session: MapSession, id: String) -> View {
         session.revision.track();
         let sheet = session.sheet.with_value(|sheet| sheet.name.clone());
         session.log.with_value(|log| {
-            let on_arrow = |hop: &&Hop| hop.arrow.drawing_id(&sheet) == Some(of_arrow.as_str());
-            let hops = log.hops().rev().filter(on_arrow).take(MOST_HOPS);
+            let crossed = |hop: &&Hop| hop.arrow.drawing_id(&sheet) == Some(of_arrow.as_str());
+            let hops = log.hops().rev().filter(crossed).take(MOST_HOPS);
             hops.cloned().collect::<Vec<Hop>>()
         })
     });

@@ -5,8 +5,6 @@
 //! frame of the animation writes attributes of elements that it keeps. The focus follows an event from the
 //! packet on one arrow to that on the next.
 
-use std::collections::BTreeMap;
-
 use leptos::{
     prelude::*,
     web_sys::{Element, HtmlElement},
@@ -14,7 +12,10 @@ use leptos::{
 use wasm_bindgen::JsCast;
 use web_sys::{MediaQueryList, SvgGeometryElement};
 
-use crate::islands::lab::{DRAWING, LabSheet};
+use crate::{
+    islands::lab::{DRAWING, LabSheet},
+    sorted::SortedMap,
+};
 
 /// The namespace of SVG.
 const SVG: &str = "http://www.w3.org/2000/svg";
@@ -66,10 +67,10 @@ pub(super) struct Drawing {
     layer: Element,
     /// Whether the person wants things to stay where they are.
     stillness: Option<MediaQueryList>,
-    arrows: BTreeMap<String, ArrowMark>,
-    boxes: BTreeMap<String, BoxMark>,
-    packets: BTreeMap<String, DrawnPacket>,
-    streams: BTreeMap<&'static str, Element>,
+    arrows: SortedMap<String, ArrowMark>,
+    boxes: SortedMap<String, BoxMark>,
+    packets: SortedMap<String, DrawnPacket>,
+    streams: SortedMap<&'static str, Element>,
 }
 
 struct ArrowMark {
@@ -81,6 +82,7 @@ struct ArrowMark {
 
 struct BoxMark {
     group: Element,
+    title: Element,
     text: Element,
     figures: String,
     label: String,
@@ -98,13 +100,13 @@ impl Drawing {
     pub(super) fn of_page(sheet: &LabSheet) -> Option<Self> {
         let drawing = find(&["#", DRAWING, " svg"].concat())?;
         let _ = drawing.class_list().add_1(LIVE);
-        let mut arrows = BTreeMap::new();
+        let mut arrows = SortedMap::default();
         for arrow in &sheet.arrows {
             if let Some(mark) = ArrowMark::of_page(&arrow.id) {
                 arrows.insert(arrow.id.clone(), mark);
             }
         }
-        let mut boxes = BTreeMap::new();
+        let mut boxes = SortedMap::default();
         for item in &sheet.boxes {
             if let Some(mark) = BoxMark::of_page(&item.id, &item.name) {
                 boxes.insert(item.id.clone(), mark);
@@ -119,15 +121,15 @@ impl Drawing {
             stillness: stillness.ok().flatten(),
             arrows,
             boxes,
-            packets: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            packets: SortedMap::default(),
+            streams: SortedMap::default(),
         })
     }
 
     /// Shows the packets and streams of a moment. For a person who wants things to stay where they are, the
     /// arrows light up, and no packet is drawn.
     pub(super) fn show(&mut self, packets: &[PacketMark], streams: &[StreamMark]) {
-        for (id, arrow) in &mut self.arrows {
+        for (id, arrow) in self.arrows.iter_mut() {
             let has_packet = packets.iter().any(|packet| packet.arrow == id);
             let has_stream = streams.iter().any(|stream| stream.arrow == id);
             arrow.light(has_packet || has_stream);
@@ -171,14 +173,14 @@ impl Drawing {
             figures.clone_into(&mut mark.figures);
         }
         if mark.label != label {
-            set(&mark.group, "aria-label", label);
+            mark.title.set_text_content(Some(label));
             label.clone_into(&mut mark.label);
         }
     }
 
     /// Marks the box that is selected.
     pub(super) fn select_box(&self, id: Option<&str>) {
-        for (of, mark) in &self.boxes {
+        for (of, mark) in self.boxes.iter() {
             let is_selected = Some(of.as_str()) == id;
             set(
                 &mark.group,
@@ -190,7 +192,7 @@ impl Drawing {
 
     /// Marks the arrows that the selected event has crossed.
     pub(super) fn select_arrows(&self, ids: &[&str]) {
-        for (of, mark) in &self.arrows {
+        for (of, mark) in self.arrows.iter() {
             let is_selected = ids.contains(&of.as_str());
             let _ = mark
                 .group
@@ -286,27 +288,29 @@ impl ArrowMark {
 impl BoxMark {
     fn of_page(id: &str, name: &str) -> Option<Self> {
         let group = find(&["#box-", id].concat())?;
-        for (attribute, value) in [
-            ("tabindex", "0"),
-            ("role", "button"),
-            ("aria-pressed", "false"),
-            ("aria-label", name),
-        ] {
+        for (attribute, value) in [("tabindex", "0"), ("role", "button"), ("aria-pressed", "false")] {
             set(&group, attribute, value);
         }
-        let place = find(&["#figures-", id].concat())?;
-        let figures = element("g")?;
-        set(&figures, "class", "lab-figure");
-        set(&figures, "data-box", id);
+        // The name of the button: as an attribute it would have to repeat what is written on the box.
+        let title = element("title")?;
+        title.set_text_content(Some(name));
+        let _ = group.insert_before(&title, group.first_child().as_ref());
         let text = element("text")?;
         set(&text, "text-anchor", "middle");
-        for (attribute, kept) in [("x", "data-x"), ("y", "data-y")] {
-            set(&text, attribute, &place.get_attribute(kept).unwrap_or_default());
+        // The cloud has no place for figures, because it has none.
+        if let Some(place) = find(&["#figures-", id].concat()) {
+            let figures = element("g")?;
+            set(&figures, "class", "lab-figure");
+            set(&figures, "data-box", id);
+            for (attribute, kept) in [("x", "data-x"), ("y", "data-y")] {
+                set(&text, attribute, &place.get_attribute(kept).unwrap_or_default());
+            }
+            let _ = figures.append_child(&text);
+            let _ = place.append_child(&figures);
         }
-        let _ = figures.append_child(&text);
-        let _ = place.append_child(&figures);
         Some(Self {
             group,
+            title,
             text,
             figures: String::new(),
             label: name.to_owned(),
@@ -506,7 +510,8 @@ mod tests {
             (attribute(&group, "role"), attribute(&group, "tabindex")),
             ("button".to_owned(), "0".to_owned())
         );
-        assert_eq!(attribute(&group, "aria-label"), "Event store: at 0:12");
+        let title = group.query_selector("title").unwrap().unwrap();
+        assert_eq!(title.text_content().as_deref(), Some("Event store: at 0:12"));
         let figure = find(".lab-figure[data-box='event_store']").unwrap();
         assert_eq!(figure.text_content().as_deref(), Some("0:12"));
         drawing.select_box(Some("event_store"));

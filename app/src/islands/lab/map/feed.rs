@@ -28,19 +28,21 @@ use super::{
 use crate::{
     api,
     erased_effects::{effect, spawn},
+    erased_signals::RwSignal,
     islands::lab::{LabSheet, STAGE},
     lab::{
+        event_log::EventLog,
         figures::Figures,
         hop_log::end_of,
         playback::{End, Mode, ServerClock},
         schedule::{LATEST_US, LONGEST_US, Packet, Picture, Schedule, Stream},
-        time_travel::TimeTravel,
     },
     language::language,
     live::{
         protocol::Link,
         store::{follow_lab, use_link},
     },
+    sorted::sort_by_key,
     text,
 };
 
@@ -423,7 +425,13 @@ impl Feed {
             // What cannot be read stays as it is shown, and is asked for again with the next hop.
             if let Ok(page) = api::lab::events_of_intention(correlation).await {
                 let mut events = page.data;
-                events.sort_by_key(|event| (event.recorded_at, event.partition, event.position));
+                sort_by_key(&mut events, |event| {
+                    (
+                        event.recorded_at.as_micros(),
+                        i64::from(event.partition),
+                        event.position,
+                    )
+                });
                 session.intention.set(events);
             }
         });
@@ -479,7 +487,7 @@ impl Feed {
             let is_last = page.next.is_none();
             let extension = session
                 .history
-                .try_update_value(|history: &mut TimeTravel| history.extend(page.data))
+                .try_update_value(|history: &mut EventLog| history.extend(page.data))
                 .unwrap_or_default();
             if session.mode.get_untracked() != Mode::Live {
                 session.prepare();

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     components::{for_each, text},
     erase::{Erase, View},
+    erased_signals::Memo,
     lab::hop_log::{EventRow, short_id},
     language::language,
     text,

@@ -15,13 +15,14 @@ use leptos::prelude::*;
 use uuid::Uuid;
 
 use crate::{
-    islands::lab::LabSheet,
+    erased_signals::RwSignal,
+    islands::lab::{LabSheet, folds::Folds},
     lab::{
+        event_log::EventLog,
         figures::Figures,
         hop_log::HopLog,
         playback::{Mode, Playback},
         schedule::Schedule,
-        time_travel::TimeTravel,
         timeline::{Timeline, Unit},
     },
 };
@@ -73,7 +74,9 @@ pub(super) struct MapSession {
     /// The hops as packets.
     pub(super) schedule: StoredValue<Schedule>,
     /// The events of the workspace.
-    pub(super) history: StoredValue<TimeTravel>,
+    pub(super) history: StoredValue<EventLog>,
+    /// Their documents.
+    pub(super) folds: Folds,
     /// The moments of hops and events.
     timeline: StoredValue<Timeline>,
     /// The moment that is shown.
@@ -127,7 +130,8 @@ impl MapSession {
             sheet: StoredValue::new(sheet),
             log: StoredValue::new(HopLog::default()),
             schedule: StoredValue::new(Schedule::default()),
-            history: StoredValue::new(TimeTravel::default()),
+            history: StoredValue::new(EventLog::default()),
+            folds: Folds::new(),
             timeline: StoredValue::new(Timeline::default()),
             playback: StoredValue::new(playback),
             head: StoredValue::new(head),
@@ -181,13 +185,15 @@ impl MapSession {
 
     /// Pauses, or goes on from the shown moment.
     pub(super) fn pause_or_play(self) {
-        let is_paused = self.mode.get_untracked() == Mode::Paused;
-        self.control(&|playback, _| {
-            if is_paused {
-                playback.play();
-            } else {
-                playback.pause();
-            }
+        let mode = self.mode.get_untracked();
+        // The newest moment that is shown is a little behind the newest hop, which is in the list already.
+        let newest = self
+            .log
+            .with_value(|log| log.hops().next_back().map(|hop| hop.started_at));
+        self.control(&|playback, _| match (mode, newest) {
+            (Mode::Paused, _) => playback.play(),
+            (Mode::Live, Some(newest)) if newest > playback.moment() => playback.seek(newest),
+            (Mode::Live | Mode::Playing, _) => playback.pause(),
         });
     }
 
@@ -234,6 +240,7 @@ impl MapSession {
     /// Changes the playback, over an axis with everything that is known.
     fn control(self, change: &dyn Fn(&mut Playback, &Timeline)) {
         set_if_changed(self.wants_history, true);
+        self.folds.want();
         self.prepare();
         let mut playback = self.playback.get_value();
         self.timeline.with_value(|timeline| {
@@ -260,7 +267,7 @@ impl MapSession {
     pub(super) fn publish(self) {
         let playback = self.playback.get_value();
         let revision = self.log.with_value(HopLog::revision);
-        let recorded = self.history.with_value(TimeTravel::len);
+        let recorded = self.history.with_value(EventLog::len);
         set_if_changed(self.mode, playback.mode());
         set_if_changed(self.speed, playback.speed());
         set_if_changed(self.moment, playback.moment());

@@ -1,8 +1,8 @@
-//! The views at the shown moment: the documents as they were, folded here by the domain's own code, and what
-//! the newest event of that moment has changed in them.
+//! The views at the shown moment: the documents as they were, folded in the browser by the domain's own code,
+//! and what the newest event of that moment has changed in them. Nothing is folded before a person first goes
+//! back in time or opens a view.
 
-use std::sync::Arc;
-
+use domain::view::NAMES;
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -13,11 +13,12 @@ use super::{
 use crate::{
     components::{explain, text},
     erase::{Erase, View},
+    erased_signals::{Memo, RwSignal},
     lab::{
         difference::{Change, Difference, difference},
         figures::ViewFigures,
+        folding::{DocumentStep, FoldedDocument},
         hop_log::short_id,
-        time_travel::DocumentStep,
     },
     language::language,
     text,
@@ -33,12 +34,11 @@ pub(super) fn views_panel(session: MapSession) -> View {
     let language = language();
     let steps = Memo::new(move |_| {
         let count = session.count();
-        session.history.with_value(|history| history.step(count))
+        session
+            .history
+            .with_value(|history| session.folds.step(history, count))
     });
-    let views = domain::view::all()
-        .iter()
-        .map(|view| view_item(session, view.name(), steps));
-    let views: Vec<_> = views.collect();
+    let views: Vec<_> = NAMES.map(|name| view_item(session, name, steps)).into();
     view! {
         <section
             class="panel lab-views"
@@ -48,6 +48,7 @@ pub(super) fn views_panel(session: MapSession) -> View {
             <h2>{text::lab::views(language)}</h2>
             <p class="muted">{text(move || newest_event(session))}</p>
             {history_status(session)}
+            {session.folds.status()}
             <ul class="lab-views__list">{views}</ul>
         </section>
     }
@@ -89,6 +90,7 @@ fn history_status(session: MapSession) -> View {
                     on:click=move |_| {
                         session.wants_history.set(false);
                         session.wants_history.set(true);
+                        session.folds.want();
                     }
                 >
                     {text::lab::history_load(language)}
@@ -120,9 +122,6 @@ fn loading_name(session: MapSession) -> &'static str {
     }
 }
 
-/// A document of a view: its key, and its JSON where it is shown.
-type ShownDocument = (Arc<str>, Option<String>);
-
 fn view_item(session: MapSession, name: &'static str, steps: Memo<Vec<DocumentStep>>) -> View {
     let language = language();
     let is_open = RwSignal::new(false);
@@ -150,14 +149,8 @@ fn view_item(session: MapSession, name: &'static str, steps: Memo<Vec<DocumentSt
         let count = session.count();
         let is_open = is_open.get();
         session.history.with_value(|history| {
-            let keys = history.recent_keys(name, count, MOST_DOCUMENTS);
-            // A key that was touched may have no document any more.
-            let shown = keys.into_iter().filter_map(|key| {
-                let document = history.document_at(name, &key, count)?;
-                let json = is_open.then(|| indented(&document));
-                Some((key, json))
-            });
-            shown.collect::<Vec<ShownDocument>>()
+            let query = (name, count, MOST_DOCUMENTS, is_open);
+            session.folds.documents(history, query)
         })
     });
     let list = move || {
@@ -177,7 +170,10 @@ fn view_item(session: MapSession, name: &'static str, steps: Memo<Vec<DocumentSt
                     type="button"
                     class="lab-link mono"
                     aria-expanded=text(move || is_open.get().to_string())
-                    on:click=move |_| is_open.update(|is_open| *is_open = !*is_open)
+                    on:click=move |_| {
+                        is_open.update(|is_open| *is_open = !*is_open);
+                        session.folds.want();
+                    }
                 >
                     {name}
                 </button>
@@ -190,10 +186,9 @@ fn view_item(session: MapSession, name: &'static str, steps: Memo<Vec<DocumentSt
     .erase()
 }
 
-fn document_item((key, json): ShownDocument) -> View {
-    let key = key.to_string();
+fn document_item((key, document): FoldedDocument) -> View {
     let name = key.clone();
-    let json = json.map(|json| json_block(name, json));
+    let json = document.map(|document| json_block(name, indented(&document)));
     let shown = key.clone();
     view! { <li data-key=key><code class="break">{shown}</code>{json}</li> }.erase()
 }
@@ -204,7 +199,7 @@ fn step_item(step: &DocumentStep) -> View {
     let (title, content) = match (&step.before, &step.after) {
         (None, Some(document)) => (
             text::lab::document_new(language, &step.key),
-            json_block(step.key.to_string(), indented(document)),
+            json_block(step.key.clone(), indented(document)),
         ),
         (Some(_), None) => (text::lab::document_gone(language, &step.key), ().erase()),
         (before, after) => (
@@ -212,7 +207,7 @@ fn step_item(step: &DocumentStep) -> View {
             change_list(difference(before.as_ref(), after.as_ref())),
         ),
     };
-    view! { <div class="lab-step" data-key=step.key.to_string()><p>{title}</p>{content}</div> }.erase()
+    view! { <div class="lab-step" data-key=step.key.clone()><p>{title}</p>{content}</div> }.erase()
 }
 
 fn change_list(difference: Difference) -> View {

@@ -7,6 +7,7 @@ use super::player::Player;
 use crate::{
     components::{only_if, text},
     erase::{Erase, View},
+    erased_signals::RwSignal,
     language::language,
     text,
 };
@@ -140,7 +141,7 @@ fn sandbox(again: Again, player: Player) -> View {
         Stage::Sending | Stage::Done => text::lab::run_sent(language, again.sent.get(), again.all),
         Stage::Idle | Stage::Opening | Stage::Opened => String::new(),
     };
-    let state = move || {
+    let progress_state = move || {
         if stage.get() == Stage::Done {
             "done"
         } else {
@@ -148,7 +149,7 @@ fn sandbox(again: Again, player: Player) -> View {
         }
     };
     view! {
-        <div data-testid="run-sandbox" data-state=text(state)>
+        <div data-testid="run-sandbox" data-state=text(progress_state)>
             <p>{text::lab::run_opened(language, code)}</p>
             <p>
                 <a class="button" href=href target="_blank" rel="noopener">{text::lab::run_join(language)}</a>

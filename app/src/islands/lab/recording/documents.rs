@@ -7,9 +7,10 @@ use super::player::Player;
 use crate::{
     components::text,
     erase::{Erase, View},
+    erased_effects::effect,
     lab::{
         difference::{Change, Difference, difference},
-        time_travel::DocumentStep,
+        folding::DocumentStep,
     },
     language::language,
     text,
@@ -29,15 +30,24 @@ pub(super) fn panel(player: Player) -> View {
         });
         event.unwrap_or_else(|| text::lab::before_events(language).to_owned())
     };
+    // The first step on is the first moment that has documents.
+    effect(move || {
+        if player.count.get() > 0 {
+            player.folds.want();
+        }
+    });
     let steps = move || {
         let count = player.count.get();
-        let steps = player.playable.with_value(|playable| playable.events.step(count));
+        let steps = player
+            .playable
+            .with_value(|playable| player.folds.step(&playable.events, count));
         steps.iter().map(document).collect::<Vec<View>>()
     };
     view! {
         <section class="panel" data-testid="lab-views">
             <h2>{text::lab::run_changed(language)}</h2>
             <p role="status"><code>{text(newest)}</code></p>
+            {player.folds.status()}
             <div>{steps}</div>
         </section>
     }
@@ -53,17 +63,17 @@ fn document(step: &DocumentStep) -> View {
         .then(|| view! { <p class="muted">{text::lab::more_changes(language, left_out)}</p> }.erase());
     let json = step.after.as_ref().map(|after| {
         let json = serde_json::to_string_pretty(after).unwrap_or_default();
-        let key = step.key.to_string();
+        let key = step.key.clone();
         view! { <pre class="code" tabindex="0" aria-label=key><code>{json}</code></pre> }.erase()
     });
     view! {
         <details
             class="lab-recording__document"
-            data-view=step.view
-            data-key=step.key.to_string()
+            data-view=step.view.clone()
+            data-key=step.key.clone()
             open=true
         >
-            <summary><code>{step.view}</code>" "<code>{step.key.to_string()}</code></summary>
+            <summary><code>{step.view.clone()}</code>" "<code>{step.key.clone()}</code></summary>
             <table class="table">
                 <thead>
                     <tr>
@@ -83,9 +93,11 @@ fn document(step: &DocumentStep) -> View {
 
 fn change(change: &Change) -> View {
     let language = language();
+    // The whole document, which came or went.
+    let path = if change.path.is_empty() { "$" } else { &change.path };
     view! {
         <tr>
-            <th scope="row" class="mono" data-label=text::lab::run_path(language)>{change.path.clone()}</th>
+            <th scope="row" class="mono" data-label=text::lab::run_path(language)>{path.to_owned()}</th>
             <td class="mono" data-label=text::lab::run_before(language)>
                 {in_short(change.before.as_ref())}
             </td>

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use crate::{
     components::{explain, only_if, text},
     erase::{Erase, View},
+    erased_signals::RwSignal,
     language::language,
     text,
 };

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     components::{When, either, for_each},
     erase::{Erase, View},
+    erased_signals::RwSignal,
     language::language,
     person::use_person,
     text,

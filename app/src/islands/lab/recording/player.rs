@@ -9,9 +9,10 @@ use super::{again, documents, events};
 use crate::{
     components::{When, text},
     erase::{Erase, View},
-    islands::copy::Copy,
+    erased_signals::{Memo, RwSignal},
+    islands::{copy::Copy, lab::folds::Folds},
     lab::{
-        playback::{Mode, Playback, SPEEDS},
+        playback::{Mode, Playback, SPEED_NAMES, SPEEDS},
         recording::{self, Playable, RecordingError, RecordingFile},
         timeline::Unit,
     },
@@ -43,6 +44,8 @@ pub(super) struct Player {
     pub(super) file: StoredValue<Option<RecordingFile>>,
     /// Its hops and events.
     pub(super) playable: StoredValue<Playable>,
+    /// The documents of its events.
+    pub(super) folds: Folds,
     playback: RwSignal<Playback>,
     /// The number of events at the shown moment.
     pub(super) count: Memo<usize>,
@@ -72,6 +75,7 @@ impl Player {
             refusal: RwSignal::new(String::new()),
             file: StoredValue::new(None),
             playable,
+            folds: Folds::new(),
             playback,
             count,
         };
@@ -101,6 +105,7 @@ impl Player {
                 let playable = recording::playable(&file, PATTERN_SHEET);
                 let start = Playback::paused_at(playable.timeline.start());
                 self.playable.set_value(playable);
+                self.folds.restart();
                 self.file.set_value(Some(file));
                 self.playback.set(start);
                 self.loading.set(Loading::Nothing);
@@ -299,10 +304,10 @@ fn controls(player: Player) -> View {
             text::lab::play(language)
         }
     };
-    let speeds = SPEEDS
+    let speeds = SPEED_NAMES
         .iter()
         .enumerate()
-        .map(|(at, speed)| view! { <option value=at.to_string()>{format!("{speed}×")}</option> }.erase());
+        .map(|(at, name)| view! { <option value=at.to_string()>{*name}</option> }.erase());
     let speeds: Vec<View> = speeds.collect();
     let speed = move || {
         let speed = player.playback.with(Playback::speed);

@@ -8,6 +8,7 @@ use super::SplitSession;
 use crate::{
     components::{Icon, Id, Picture, for_each, highlight_class, only_if, text},
     erase::{Erase, View},
+    erased_signals::{Memo, RwSignal},
     lab::staleness::Lag,
     language::language,
     live::{progress::Progress, store::LiveListing},
@@ -85,7 +86,7 @@ pub(super) fn column(
 }
 
 /// The milliseconds for which the view has been behind, counted here; `None` while it is not.
-fn waited(behind: Memo<u64>, progress: Signal<Progress>) -> Signal<Option<u64>> {
+fn waited(behind: Memo<u64>, progress: Signal<Progress>) -> RwSignal<Option<u64>> {
     let waited = RwSignal::new(None::<u64>);
     #[cfg(not(feature = "ssr"))]
     {
@@ -119,7 +120,7 @@ fn waited(behind: Memo<u64>, progress: Signal<Progress>) -> Signal<Option<u64>> 
     }
     #[cfg(feature = "ssr")]
     let _ = (behind, progress);
-    waited.into()
+    waited
 }
 
 /// The button that holds the view or releases it, and what that means.

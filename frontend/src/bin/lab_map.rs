@@ -1,9 +1,9 @@
-//! The entry point of the lab's bundle: hydrates the islands of a page of the lab.
+//! The entry point of the bundle of the lab's map: hydrates the islands of its page.
 
 // As in `app`: the layout of a view is a type as deep as the view.
 #![recursion_limit = "256"]
 
 fn main() {
     console_error_panic_hook::set_once();
-    app::hydrate_lab();
+    app::hydrate_lab_map();
 }

@@ -193,9 +193,7 @@ mod tests {
 
     #[test]
     fn sorting_keeps_the_order_of_equal_keys() {
-        let mut items: Vec<(i64, usize)> = (0..1_000)
-            .map(|n| (i64::from(n * 7_919 % 13), n as usize))
-            .collect();
+        let mut items: Vec<(i64, i64)> = (0..1_000).map(|n| (n * 7_919 % 13, n)).collect();
         let mut expected = items.clone();
         expected.sort_by_key(|item| item.0);
         sort_by_key(&mut items, |item| (item.0, 0, 0));

@@ -2,13 +2,13 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`session`] | what the parts share: hops, events, the shown moment, the selection |
+//! | `session` | what the parts share: hops, events, the shown moment, the selection |
 //! | `feed` | the browser's half: the live connection, the frames of the screen, loading |
 //! | `drawing` | packets, streams and figures in the drawing of the page |
-//! | [`status`], [`controls`] | whether hops arrive, and the controls of time |
-//! | [`hop_list`], [`box_table`] | events, hops and boxes as tables, which need no picture |
-//! | [`details`], [`views`] | what is selected, and every view at the shown moment |
-//! | [`wording`] | the words for outcomes, arrows and figures |
+//! | `status`, `controls` | whether hops arrive, and the controls of time |
+//! | `hop_list`, `box_table` | events, hops and boxes as tables, which need no picture |
+//! | `details`, `views` | what is selected, and every view at the shown moment |
+//! | `wording` | the words for outcomes, arrows and figures |
 
 mod box_table;
 mod controls;

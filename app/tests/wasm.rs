@@ -30,6 +30,8 @@ mod live {
 
 #[path = "../src/text/plural.rs"]
 mod plural;
+#[path = "../src/sorted.rs"]
+mod sorted;
 
 /// The server chooses the form of a text by ICU, and a page must not change when it hydrates.
 #[wasm_bindgen_test]

@@ -31,6 +31,10 @@ mod live {
 #[path = "../src/text/plural.rs"]
 mod plural;
 #[path = "../src/sorted.rs"]
+#[expect(
+    dead_code,
+    reason = "only its tests, and what the live core needs, are used here"
+)]
 mod sorted;
 
 /// The server chooses the form of a text by ICU, and a page must not change when it hydrates.

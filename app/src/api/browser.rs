@@ -111,7 +111,7 @@ pub(super) async fn answer<T: DeserializeOwned>(
     value_of(answer_json(response).await?)
 }
 
-/// An answer that is read to the end; compiled once, whatever its type.
+/// An answer that is read to the end; compiled once for all types.
 type JsonAnswer = Pin<Box<dyn Future<Output = Result<Value, Problem>>>>;
 
 fn get_json(path: String) -> JsonAnswer {

@@ -68,7 +68,7 @@ impl SplitSession {
                 read();
             }
         });
-        // After hydration, and again when this tab has written: the log has it, whatever the views have.
+        // After hydration, and again when this tab has written: the log has it, also where a view has not.
         let written = use_context::<LastWrite>();
         effect(move || {
             if let Some(token) = written.and_then(|written| written.token.get()) {

@@ -4,7 +4,7 @@
 //! disk, or where it is copied to another machine. A head that was signed already is not signed again.
 //!
 //! A log that does not contain what is kept was rolled back or rewritten. That is said in the log of the
-//! server and wherever checkpoints are shown; its heads go to a file of their own, so that the files still
+//! server and where checkpoints are shown; its heads go to a file of their own, so that the files still
 //! say what was lost.
 
 use std::{

@@ -11,11 +11,9 @@ pub(crate) use split::LabSplitPage;
 
 use domain::access::Role;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
-use super::within_workspace;
+use super::{places, refused_page, within_workspace};
 use crate::{
-    StatusSetter,
     api::use_session,
     components::WindowTitle,
     erase::{Erase, View},
@@ -42,22 +40,12 @@ fn lab(page: impl FnOnce(bool) -> View) -> View {
 /// The page for customers and staff, with a link to the shop.
 fn refused() -> View {
     let language = language();
-    if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
-        set_status(403);
-    }
-    view! {
-        <WindowTitle text=text::lab_page::refused_title(language) />
-        <div class="empty">
-            <h1>{text::lab_page::refused_title(language)}</h1>
-            <p>{text::lab_page::refused(language)}</p>
-            <p>
-                <a class="button button--primary" href="/shop">
-                    {text::lab_page::refused_action(language)}
-                </a>
-            </p>
-        </div>
-    }
-    .erase()
+    refused_page(
+        text::lab_page::refused_title(language),
+        text::lab_page::refused(language),
+        text::lab_page::refused_action(language),
+        "/shop",
+    )
 }
 
 /// The navigation of the lab.
@@ -69,17 +57,9 @@ fn LabNavigation() -> impl IntoView {
         ("/lab/split", text::lab::split(language)),
         ("/lab/recording", text::lab::recordings(language)),
     ];
-    let here = use_location().pathname.get_untracked();
-    let links = pages.map(|(href, name)| {
-        let is_here = here == href || (href == "/lab/recording" && here.starts_with("/lab/recording/"));
-        view! { <li><a class="place" href=href aria-current=is_here.then_some("page")>{name}</a></li> }
-    });
-    view! {
-        <nav class="places" aria-label=text::lab_page::navigation(language)>
-            <ul>{links.collect_view()}</ul>
-        </nav>
-    }
-    .erase()
+    places(text::lab_page::navigation(language), &pages, |here, href| {
+        href == "/lab/recording" && here.starts_with("/lab/recording/")
+    })
 }
 
 /// The head of a page of the lab: its title, and a sentence that says what it shows.

@@ -53,8 +53,10 @@ pub(crate) use streams::StreamsPage;
 
 use domain::wire::Problem;
 use leptos::{prelude::*, tachys::reactive_graph::OwnedView};
+use leptos_router::hooks::use_location;
 
 use crate::{
+    StatusSetter,
     api::use_session,
     components::{Icon, PageHead, Picture, WindowTitle, explain},
     erase::{Erase, View},
@@ -64,6 +66,42 @@ use crate::{
 
 /// The maximum number of rows of a listing's page.
 const PAGE_ROWS: u32 = 50;
+
+/// The page for people whose role may not see an area, with status 403 and a link to one that they may see.
+fn refused_page(title: &'static str, text: &'static str, action: &'static str, href: &'static str) -> View {
+    if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
+        set_status(403);
+    }
+    view! {
+        <WindowTitle text=title />
+        <div class="empty">
+            <h1>{title}</h1>
+            <p>{text}</p>
+            <p><a class="button button--primary" href=href>{action}</a></p>
+        </div>
+    }
+    .erase()
+}
+
+/// The navigation of an area: its pages, and the area's name. `is_here` tells whether an address belongs to a
+/// page although it is not the page's own.
+fn places(
+    label: &'static str,
+    pages: &[(&'static str, &'static str)],
+    is_here: impl Fn(&str, &str) -> bool,
+) -> View {
+    let here = use_location().pathname.get_untracked();
+    let links = pages.iter().map(|(href, name)| {
+        let is_here = here == *href || is_here(&here, href);
+        view! { <li><a class="place" href=*href aria-current=is_here.then_some("page")>{*name}</a></li> }
+    });
+    view! {
+        <nav class="places" aria-label=label>
+            <ul>{links.collect_view()}</ul>
+        </nav>
+    }
+    .erase()
+}
 
 /// Renders the page if there is a session, or else the ways into a workspace.
 fn within_workspace(page: impl FnOnce() -> View) -> View {

@@ -21,13 +21,10 @@ pub(crate) use stock::OfficeStockPage;
 
 use domain::access::Role;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
-use super::within_workspace;
+use super::{places, refused_page, within_workspace};
 use crate::{
-    StatusSetter,
     api::use_session,
-    components::WindowTitle,
     erase::{Erase, View},
     language::language,
     text,
@@ -55,22 +52,12 @@ fn office(page: impl FnOnce(bool) -> View) -> View {
 /// The page for customers, with a link to their own orders.
 fn refused() -> View {
     let language = language();
-    if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
-        set_status(403);
-    }
-    view! {
-        <WindowTitle text=text::office::refused_title(language) />
-        <div class="empty">
-            <h1>{text::office::refused_title(language)}</h1>
-            <p>{text::office::refused(language)}</p>
-            <p>
-                <a class="button button--primary" href="/orders">
-                    {text::office::refused_action(language)}
-                </a>
-            </p>
-        </div>
-    }
-    .erase()
+    refused_page(
+        text::office::refused_title(language),
+        text::office::refused(language),
+        text::office::refused_action(language),
+        "/orders",
+    )
 }
 
 /// The navigation of the back office.
@@ -87,17 +74,9 @@ fn OfficeNavigation() -> impl IntoView {
         ("/office/activity", text::office::activity(language)),
         ("/office/people", text::office::people(language)),
     ];
-    let here = use_location().pathname.get_untracked();
-    let links = pages.map(|(href, name)| {
-        let is_here = here == href || (here == "/office" && href == "/office/orders");
-        view! { <li><a class="place" href=href aria-current=is_here.then_some("page")>{name}</a></li> }
-    });
-    view! {
-        <nav class="places" aria-label=text::office::navigation(language)>
-            <ul>{links.collect_view()}</ul>
-        </nav>
-    }
-    .erase()
+    places(text::office::navigation(language), &pages, |here, href| {
+        here == "/office" && href == "/office/orders"
+    })
 }
 
 /// Links that filter or sort a list through the page's address.

@@ -126,6 +126,9 @@ impl LaneGroup {
                 delivery = subscriber.next() => delivery,
             };
             let Some(delivery) = delivery else { return };
+            // A runtime that shuts down drops each task that is spawned, and the broker delivers again at
+            // once: without a point at which this task yields, it would never end.
+            tokio::task::coop::consume_budget().await;
             if self.supervisor.owns(delivery.partition()).await {
                 self.tasks.spawn(self.supervisor.clone().deliver(delivery));
             } else {

@@ -5,12 +5,17 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use broker::PartitionId;
+use async_trait::async_trait;
+use broker::{Acknowledger, Delivery, DeliveryContent, PartitionId, Subscriber};
 use documents::Scope;
 use test_support::received;
 use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Commit, Context, Followers, Projections, retry::STOPPED_AFTER, testing::LaneFixture};
+use crate::{
+    Commit, Context, Followers, Projections, following::Following, lane_group::LaneGroup,
+    retry::STOPPED_AFTER, testing::LaneFixture,
+};
 
 /// Followers that panic when a commit is announced: after the transaction, before the progress is noted.
 #[derive(Debug)]
@@ -163,4 +168,38 @@ async fn a_server_is_ready_though_lanes_have_stopped() {
     followers.panics.subscribe().wait_for(have_stopped).await.unwrap();
     assert_eq!(context.health.unready_reasons(), Vec::<String>::new());
     projections.stop().await;
+}
+
+/// A broker that always has a delivery, as one that delivers again at once.
+struct AlwaysDelivering(PartitionId);
+
+#[async_trait]
+impl Subscriber for AlwaysDelivering {
+    async fn next(&mut self) -> Option<Delivery> {
+        let content = DeliveryContent {
+            partition: self.0,
+            events: Vec::new(),
+            attempt: 1,
+        };
+        Some(Delivery::new(content, Arc::new(NotRecorded)))
+    }
+}
+
+struct NotRecorded;
+
+impl Acknowledger for NotRecorded {
+    fn settle(&self, _: &DeliveryContent, _: bool) {}
+}
+
+// A runtime that shuts down drops the tasks that are spawned, so each of them is delivered again at once. The
+// group's own task ends only where it yields.
+#[tokio::test]
+async fn a_group_yields_while_there_is_always_another_delivery() {
+    let fixture = LaneFixture::new(1).await;
+    let (context, cancelled) = (fixture.context.clone(), CancellationToken::new());
+    let handler = context.progress.handlers()[0].clone();
+    let following = Arc::new(Following::new(context.clone()));
+    let group = LaneGroup::new(context, handler, following, TaskTracker::new(), cancelled.clone());
+    let endless = Box::new(AlwaysDelivering(here(&fixture)));
+    tokio::join!(group.run(endless), async { cancelled.cancel() });
 }

@@ -338,7 +338,7 @@ async fn a_cached_answer_is_as_new_as_the_token_that_it_carries() {
     let shop = Arc::new(Shop::open(2).await);
     shop.append("inventory-mug-1", &[received(1)]).await;
     shop.settle().await;
-    // Asked before the writer starts: the first event of the log may then be one of `mug-2`, of another partition.
+    // Before the writer starts, the first event of the log is certainly one of `mug-1`.
     let partition = shop.events().await[0].partition;
     let writer = tokio::spawn({
         let shop = shop.clone();

@@ -486,7 +486,11 @@ mod tests {
             .unwrap()
             .unwrap();
         let met: Vec<_> = found.comparisons.iter().map(|result| result.met).collect();
-        assert_eq!(met, [Some(true), Some(false)], "an unknown figure is not compared");
+        assert_eq!(
+            met,
+            [Some(true), Some(false)],
+            "an unknown figure is not compared"
+        );
         assert_eq!(found.contenders[0].named["requests"].runs, [7.0, 7.0]);
     }
 

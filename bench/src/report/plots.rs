@@ -88,7 +88,11 @@ fn draw_courses(courses: &[(String, &Series)]) -> Result<String> {
             area.draw(&Text::new(caption.as_str(), (8, 8), text.clone()))
                 .map_err(failed)?;
             let end = series.points.iter().map(|(at, _)| *at).fold(1.0, f64::max);
-            let most = series.points.iter().map(|(_, figure)| *figure).fold(0.0, f64::max);
+            let most = series
+                .points
+                .iter()
+                .map(|(_, figure)| *figure)
+                .fold(0.0, f64::max);
             // From zero, so that a flat line looks flat.
             let top = if most > 0.0 { most * 1.1 } else { 1.0 };
             let mut chart = ChartBuilder::on(area)

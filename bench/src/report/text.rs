@@ -45,7 +45,12 @@ pub(super) fn plain(report: &Report) -> String {
                 let _ = writeln!(out, "    {}", named_line(placed));
             }
             for series in &placed.series {
-                let _ = writeln!(out, "    {}, by tenths: {}", series.name, tenths(series).join(", "));
+                let _ = writeln!(
+                    out,
+                    "    {}, by tenths: {}",
+                    series.name,
+                    tenths(series).join(", ")
+                );
             }
         }
         for compared in &found.comparisons {
@@ -134,7 +139,12 @@ fn further_tables(out: &mut String, placed: &[ContenderResult]) {
         }
     }
     for result in placed.iter().filter(|result| !result.series.is_empty()) {
-        let _ = writeln!(out, "\n| {}, by tenths of the time |{}", result.name, " |".repeat(TENTHS));
+        let _ = writeln!(
+            out,
+            "\n| {}, by tenths of the time |{}",
+            result.name,
+            " |".repeat(TENTHS)
+        );
         let _ = writeln!(out, "|---|{}", "---:|".repeat(TENTHS));
         for series in &result.series {
             let _ = writeln!(out, "| {} | {} |", series.name, tenths(series).join(" | "));

@@ -63,7 +63,10 @@ async fn main() -> Result<()> {
         let summary = serde_json::to_string_pretty(&metrics.summary)?;
         fs::write(folder.join("summary.json"), &summary)?;
         let latency = metrics.latency_histogram.to_percentile_json();
-        fs::write(folder.join("latency.json"), serde_json::to_string_pretty(&latency)?)?;
+        fs::write(
+            folder.join("latency.json"),
+            serde_json::to_string_pretty(&latency)?,
+        )?;
         let mut samples = String::new();
         for sample in &metrics.throughput_samples {
             samples.push_str(&serde_json::to_string(sample)?);

@@ -206,16 +206,25 @@ mod tests {
             event_type: "test".to_owned(),
             tags: vec!["stream-1".to_owned()],
         };
-        adapter.append(vec![event(&[0; 256]), event(b"\xff\n")]).await.unwrap();
+        adapter
+            .append(vec![event(&[0; 256]), event(b"\xff\n")])
+            .await
+            .unwrap();
         let request = |from_offset| ReadRequest {
             stream: "stream-1".to_owned(),
             from_offset,
             limit: Some(100),
         };
         let read = adapter.read(request(None)).await.unwrap();
-        let found: Vec<_> = read.iter().map(|event| (event.offset, event.payload.len())).collect();
+        let found: Vec<_> = read
+            .iter()
+            .map(|event| (event.offset, event.payload.len()))
+            .collect();
         assert_eq!(found, [(1, 256), (2, 2)]);
-        assert_eq!(adapter.read(request(Some(2))).await.unwrap()[0].payload, b"\xff\n");
+        assert_eq!(
+            adapter.read(request(Some(2))).await.unwrap()[0].payload,
+            b"\xff\n"
+        );
         store.stop().await.unwrap();
     }
 }

@@ -107,7 +107,12 @@ impl Soak {
             tokio::time::sleep_until((begun + next).into()).await;
             paced.check()?;
             states.push(self.state(&mut educator, begun.elapsed()).await?);
-            report::step(&format!("{}: {} of {} s", Self::NAME, next.as_secs(), time.as_secs()));
+            report::step(&format!(
+                "{}: {} of {} s",
+                Self::NAME,
+                next.as_secs(),
+                time.as_secs()
+            ));
             // A sample that takes longer than the interval delays the next, and is followed by no burst.
             next = (next + interval).max(begun.elapsed());
         }
@@ -120,9 +125,17 @@ impl Soak {
         let memory = course("memory, MiB", states, time, |state| state.memory_mib)?;
         let descriptors = course("open descriptors", states, time, |state| state.descriptors)?;
         let behind = course("events behind, all views", states, time, |state| state.behind)?;
-        let stored = course("stored bytes an event", states, time, |state| state.bytes_an_event)?;
+        let stored = course("stored bytes an event", states, time, |state| {
+            state.bytes_an_event
+        })?;
         let (third, last) = (memory.tenths[2], memory.tenths[9]);
-        let most = |series: &Series| series.points.iter().map(|(_, figure)| *figure).fold(0.0, f64::max);
+        let most = |series: &Series| {
+            series
+                .points
+                .iter()
+                .map(|(_, figure)| *figure)
+                .fold(0.0, f64::max)
+        };
         self.named = NamedFigures::from([
             ("full load, orders/s", full),
             ("memory of the third tenth, MiB", third),
@@ -266,7 +279,11 @@ mod tests {
         let hundred = Duration::from_secs(100);
         let found = course("memory", &states, hundred, |state| state.memory_mib).unwrap();
         assert_eq!(found.points.len(), 100);
-        assert!((found.tenths[2] - 24.5).abs() < f64::EPSILON, "{:?}", found.tenths);
+        assert!(
+            (found.tenths[2] - 24.5).abs() < f64::EPSILON,
+            "{:?}",
+            found.tenths
+        );
         let early = course("memory", &states[..50], hundred, |state| state.memory_mib);
         assert!(early.is_err(), "the last tenths have no samples");
     }

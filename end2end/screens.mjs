@@ -48,12 +48,15 @@ function chapters(order) {
     "The lab": [
       ["lab", "/lab", "The live map"],
       ["lab-business", "/lab?sheet=business", "The live map of the event-driven architecture"],
+      ["lab-dials", "/lab/dials", "The dials and lights"],
+      ["lab-projections", "/lab/projections", "The event handlers"],
+      ["lab-dead-letters", "/lab/dead-letters", "The dead letters"],
       ["lab-split", "/lab/split", "The split view"],
       ["lab-recording", "/lab/recording", "The recordings"],
     ],
     "The log": [
-      ["streams", "/streams", "The streams and their verification"],
-      ["stream", `/streams/order-${order}`, "The events of a stream"],
+      ["streams", "/lab/streams", "The streams and their verification"],
+      ["stream", `/lab/streams/order-${order}`, "The events of a stream"],
     ],
   };
 }

@@ -5,7 +5,7 @@
 
 /// What the frame and the islands of the shop show: loaded by every page of a workspace.
 pub(crate) const SHOP: &str = "shop";
-/// What the islands of the back office and of the log show: loaded by their pages in addition.
+/// What the islands of the back office show: loaded by its pages in addition.
 pub(crate) const OFFICE: &str = "office";
 /// What the islands of the lab show: loaded by its pages in addition to the shop's, and not with the back
 /// office's.
@@ -20,6 +20,7 @@ pub(crate) const AREAS: [(&str, &[&str]); 4] = [
         &[
             "basket",
             "connection",
+            "dials",
             "event",
             "freshness",
             "inbox",
@@ -39,8 +40,8 @@ pub(crate) const AREAS: [(&str, &[&str]); 4] = [
             "stock",
         ],
     ),
-    (OFFICE, &["office", "verify"]),
-    (LAB, &["lab"]),
+    (OFFICE, &["office"]),
+    (LAB, &["lab", "lab_dials", "lab_handlers", "lab_log", "verify"]),
     (
         PAGE,
         &[

@@ -257,7 +257,7 @@ mod tests {
             format!(r#"["{print}",0,"von {{1}}: {{0}}","sold out"]"#)
         );
         assert_eq!(
-            files[1].json,
+            files[2].json,
             format!(r#"["{print}",2,{{"one":"{{0}} in {{1}}","other":"{{0}} in {{1}}"}}]"#)
         );
         assert!(

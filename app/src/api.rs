@@ -9,13 +9,16 @@ use leptos::prelude::*;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub(crate) use browser::{document, listing, search, send, session_is_over, verify};
+pub(crate) use browser::{dials_in_words, document, listing, search, send, session_is_over, verify};
 #[cfg(not(feature = "ssr"))]
 pub(crate) mod lab;
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
-pub(crate) use server::{backend, document, listing, pipeline, recordings, search, session, whole_listing};
+pub(crate) use server::{
+    backend, dead_letters, dials, document, event, handled, handlers, invariants, listing, log_head,
+    newest_events, pipeline, recordings, search, session, stream, stream_until, streams, whole_listing,
+};
 
 /// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
 pub const LAST_WRITE_COOKIE: &str = "foldline_written";

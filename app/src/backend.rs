@@ -30,13 +30,15 @@ mod server {
     use domain::{
         token::ConsistencyToken,
         wire::{
-            DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus,
-            RecordingInfo, SessionInfo, StreamInfo,
+            DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer, HandlersAnswer,
+            InvariantsAnswer, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus, RecordingInfo,
+            SessionInfo, StoredEventAnswer, StreamInfo,
         },
     };
     use serde_json::Value;
 
     use super::ListingQuery;
+    use crate::lab::log_filter::LogFilter;
 
     /// The queries that a page may make while it is rendered. Each is answered with the rights of the
     /// session.
@@ -44,6 +46,9 @@ mod server {
     pub trait Backend: Send + Sync + 'static {
         /// The session; `None` outside of a workspace.
         fn session(&self) -> Option<SessionInfo>;
+
+        /// The dials of the workspace; `None` outside of one, and where they cannot be read.
+        fn dials(&self) -> Option<DialsAnswer>;
 
         /// One document.
         async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem>;
@@ -63,6 +68,12 @@ mod server {
         /// A page of one stream's events, from a version on.
         async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem>;
 
+        /// A page of the newest events of a selection, up to a token or to the head.
+        async fn newest_events(&self, filter: &LogFilter, to: Option<&str>) -> Result<EventPage, Problem>;
+
+        /// The event with this id, what led to it, what it led to, and what each handler has done with it.
+        async fn event(&self, id: &str) -> Result<StoredEventAnswer, Problem>;
+
         /// Whether the log has a stream that this session will be shown once the views have folded it: to a
         /// customer, one that they began.
         async fn has_stream(&self, stream: &str) -> Result<bool, Problem>;
@@ -72,6 +83,22 @@ mod server {
 
         /// The status of every projection.
         async fn projections(&self) -> Result<Vec<ProjectionStatus>, Problem>;
+
+        /// Every view, process manager and consumer, and where it is.
+        async fn handlers(&self) -> Result<HandlersAnswer, Problem>;
+
+        /// What each of them has done with an event, which is named by its id or by its place, as in `0:127`.
+        async fn handled(&self, event: &str) -> Result<HandledAnswer, Problem>;
+
+        /// A page of the dead letters, of one handler or of all.
+        async fn dead_letters(
+            &self,
+            view: Option<&str>,
+            cursor: Option<&str>,
+        ) -> Result<Page<DeadLetterInfo>, Problem>;
+
+        /// The lights of the workspace's invariants.
+        async fn invariants(&self) -> Result<InvariantsAnswer, Problem>;
 
         /// The recordings that the workspace keeps, newest first.
         async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem>;

@@ -79,6 +79,16 @@ pub(crate) fn fixed_time(at: Timestamp) -> String {
     }
 }
 
+/// An instant to the millisecond: `2026-11-21 20:22:36.000 UTC`. For people who compare the times of events,
+/// it is the same before and after hydration.
+pub(crate) fn fixed_millis(at: Timestamp) -> String {
+    let text = at.to_string();
+    match (text.get(..10), text.get(11..23)) {
+        (Some(day), Some(time)) => format!("{day} {time} UTC"),
+        _ => text,
+    }
+}
+
 /// The form after hydration; on the server, the fixed one.
 #[cfg(feature = "ssr")]
 pub(crate) fn local_money(money: &Money) -> String {
@@ -227,5 +237,11 @@ mod tests {
     fn an_instant_is_written_to_the_second() {
         let at: Timestamp = "2026-11-21T20:22:36.000042Z".parse().unwrap();
         assert_eq!(fixed_time(at), "2026-11-21 20:22:36 UTC");
+    }
+
+    #[test]
+    fn the_instant_of_an_event_is_written_to_the_millisecond() {
+        let at: Timestamp = "2026-11-21T20:22:36.123987Z".parse().unwrap();
+        assert_eq!(fixed_millis(at), "2026-11-21 20:22:36.123 UTC");
     }
 }

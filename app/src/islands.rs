@@ -13,6 +13,7 @@ mod bundle;
 mod catalogue;
 mod connection;
 mod copy;
+mod dials_banner;
 #[cfg(not(feature = "ssr"))]
 mod hydrate;
 mod inbox;
@@ -31,11 +32,16 @@ pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
+pub(crate) use dials_banner::DialsBanner;
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
 #[cfg(feature = "ssr")]
-pub(crate) use lab::{DRAWING, LabArrow, LabBox, LabSheet, STAGE};
-pub(crate) use lab::{LabMap, LabRecording, LabSplit};
+pub(crate) use lab::{
+    DRAWING, LabArrow, LabBox, LabSheet, STAGE, event_name, payload_of, sealed_json, stream_link, summary,
+};
+pub(crate) use lab::{
+    LabDeadLetters, LabDials, LabHandlers, LabHandling, LabMap, LabRecording, LabSplit, LabTail, LabTimeLine,
+};
 #[cfg(feature = "ssr")]
 pub(crate) use notification::inbox_of;
 pub(crate) use office::{
@@ -48,7 +54,10 @@ pub(crate) use product::ProductDetails;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use bundle::{hydrate_lab_map, hydrate_lab_recording, hydrate_lab_split, hydrate_workspace};
+pub use bundle::{
+    hydrate_lab_dials, hydrate_lab_handlers, hydrate_lab_log, hydrate_lab_map, hydrate_lab_recording,
+    hydrate_lab_split, hydrate_workspace,
+};
 #[cfg(not(feature = "ssr"))]
 pub use lab::answer_folds;
 

@@ -1,4 +1,5 @@
-//! The frame around every page: the top bar, the navigation rail, and the area for the page.
+//! The frame around every page: the top bar, what is bent in the workspace, the navigation rail, and the area
+//! for the page.
 
 mod language_switch;
 mod rail;
@@ -7,7 +8,15 @@ mod top_bar;
 
 use leptos::prelude::*;
 
-use crate::{api::use_session, erase::Erase, language::language, text};
+use crate::{
+    api::{self, use_session},
+    bent_words::sentences,
+    erase::Erase,
+    islands::{DialsBanner, Island},
+    lab::dials,
+    language::language,
+    text,
+};
 use rail::Rail;
 use top_bar::TopBar;
 
@@ -15,10 +24,22 @@ use top_bar::TopBar;
 #[component]
 pub fn Frame(children: Children) -> impl IntoView {
     let language = language();
-    let has_session = use_session().is_some();
+    let session = use_session();
+    let has_session = session.is_some();
+    // The island is there also while nothing is bent, so that it shows what is bent later.
+    let banner = session.map(|session| {
+        let dials = api::dials();
+        let banner = DialsBanner {
+            lines: dials.as_ref().map(sentences).unwrap_or_default(),
+            version: dials.as_ref().map(dials::version).unwrap_or_default(),
+            reads_lab: session.role.reads_lab(),
+        };
+        banner.island()
+    });
     view! {
         <a class="skip" href="#content">{text::layout::skip(language)}</a>
         <TopBar />
+        {banner}
         <div class="frame" class:frame--inside=has_session>
             {has_session.then(|| view! { <Rail /> })}
             <main id="content" class="content" tabindex="-1">{children()}</main>

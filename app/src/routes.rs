@@ -13,11 +13,11 @@ use crate::{
     layout::Frame,
     pages::{
         AccountPage, BasketPage, ConfirmEmailPage, ForgotPasswordPage, InboxPage, InfographicPage, JoinPage,
-        LabMapPage, LabRecordingPage, LabRecordingsPage, LabSplitPage, LandingPage, MailboxPage,
+        LabDeadLettersPage, LabDialsPage, LabEventPage, LabHandlersPage, LabMapPage, LabRecordingPage,
+        LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage, LandingPage, MailboxPage,
         NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage,
         OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage, OrderPage,
-        OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage, StreamPage,
-        StreamsPage,
+        OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage,
     },
 };
 
@@ -58,11 +58,15 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office/people") view=OfficePeoplePage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/lab") view=LabMapPage />
+                    <Route path=path!("/lab/dials") view=LabDialsPage />
+                    <Route path=path!("/lab/streams") view=LabStreamsPage />
+                    <Route path=path!("/lab/streams/:stream") view=LabStreamPage />
+                    <Route path=path!("/lab/events/:id") view=LabEventPage />
+                    <Route path=path!("/lab/projections") view=LabHandlersPage />
+                    <Route path=path!("/lab/dead-letters") view=LabDeadLettersPage />
                     <Route path=path!("/lab/split") view=LabSplitPage />
                     <Route path=path!("/lab/recording") view=LabRecordingsPage />
                     <Route path=path!("/lab/recording/:id") view=LabRecordingPage />
-                    <Route path=path!("/streams") view=StreamsPage />
-                    <Route path=path!("/streams/:stream") view=StreamPage />
                 </FlatRoutes>
             </Frame>
         </Router>

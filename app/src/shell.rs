@@ -38,7 +38,13 @@ pub struct LabFiles {
     pub split: BundleFiles,
     /// That of the recordings.
     pub recording: BundleFiles,
-    /// The module that folds, which map and recordings load when they first want a document.
+    /// That of the dials.
+    pub dials: BundleFiles,
+    /// That of event handlers and dead letters.
+    pub handlers: BundleFiles,
+    /// That of streams and events.
+    pub log: BundleFiles,
+    /// The module that folds, which map, recordings and streams load when they first want a document.
     pub folds: BundleFiles,
 }
 
@@ -159,12 +165,21 @@ mod document {
             map,
             split,
             recording,
+            dials,
+            handlers,
+            log,
             folds,
         } = lab;
         if path.starts_with("/lab/split") {
             (split, None)
         } else if path.starts_with("/lab/recording") {
             (recording, Some(folds))
+        } else if path.starts_with("/lab/dials") {
+            (dials, None)
+        } else if path.starts_with("/lab/projections") || path.starts_with("/lab/dead-letters") {
+            (handlers, None)
+        } else if path.starts_with("/lab/streams") || path.starts_with("/lab/events") {
+            (log, Some(folds))
         } else {
             (map, Some(folds))
         }

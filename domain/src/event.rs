@@ -71,7 +71,7 @@ pub struct RecordedEvent<P> {
     pub payload: P,
     /// Actor, cause and origin.
     pub metadata: Metadata,
-    /// The time of the append.
+    /// The time of the append, by the workspace's clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub recorded_at: Timestamp,
     /// SHA-256, in hexadecimal, over this event and its predecessor's hash in the partition.
@@ -125,10 +125,26 @@ pub enum DecodeError {
     },
 }
 
+/// The time at which an id was made, by the machine's clock: a UUIDv7 has it, in milliseconds.
+pub fn time_of_id(id: Uuid) -> Option<Timestamp> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    let seconds = i64::try_from(seconds).ok()?;
+    let micros = seconds
+        .checked_mul(1_000_000)?
+        .checked_add(i64::from(nanos / 1_000))?;
+    Some(Timestamp::from_micros(micros))
+}
+
 impl<P> RecordedEvent<P> {
     /// Whether the template of its workspace wrote it: the actor of a template's events is the workspace.
     pub fn is_of_template(&self) -> bool {
         self.metadata.actor.id == self.workspace.0
+    }
+
+    /// The time at which it was made, by the machine's clock: its id has it, in milliseconds. An id without a
+    /// time leaves the time of the append.
+    pub fn made_at(&self) -> Timestamp {
+        time_of_id(self.event_id).unwrap_or(self.recorded_at)
     }
 
     /// The same event with another payload.

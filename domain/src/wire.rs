@@ -4,7 +4,11 @@
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which passes them on
 //! unparsed, and [`serde_json::Value`] or a view's own type in clients.
 
+pub mod dials;
+mod events;
+mod handlers;
 pub mod hops;
+mod invariants;
 mod lab;
 mod mailbox;
 mod operations;
@@ -28,7 +32,19 @@ use crate::{
     timestamp::Timestamp,
     token::ConsistencyToken,
 };
+pub use dials::{
+    BentDial, BrokerDials, CacheDials, ClockDials, Dials, DialsAnswer, Guarantees, LiveDials, MailDials,
+    PaymentDials, ProjectionDials, ProviderMode,
+};
+pub use events::{EventAnswer, StoredEventAnswer};
+pub use handlers::{
+    HandledAnswer, HandledBy, HandlerKind, HandlerStatus, HandlersAnswer, Handling, RetriedDeadLetters,
+    WaitingEvent,
+};
 pub use hops::{Arrow, BUSINESS_SHEET, Hop, HopOutcome, HopPage, MergedHops, PATTERN_SHEET};
+pub use invariants::{
+    CureKind, CureStep, Evidence, Invariant, InvariantStatus, InvariantsAnswer, SequenceStep,
+};
 pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use mailbox::MailboxMessage;
 pub use operations::{
@@ -203,6 +219,11 @@ pub struct OpenWorkspace {
     /// where the template has no texts in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// The time at which the workspace's clock begins (RFC 3339), from the year 2000 to now; by default now.
+    /// Its events and timers go by this clock, from the template's events on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub clock: Option<Timestamp>,
 }
 
 /// The initial content of a workspace.

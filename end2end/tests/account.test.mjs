@@ -66,7 +66,8 @@ test("an erased account is gone from every tab and from the back office, and sig
     "/office/orders?status=all",
     "/office/activity",
     `/orders/${id}`,
-    `/streams/order-${id}`,
+    "/lab/streams",
+    `/lab/streams/order-${id}`,
   ]) {
     await lin.goto(path);
     await shop.isLive(lin);

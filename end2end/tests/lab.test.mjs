@@ -7,9 +7,26 @@ import { fitsItsWidth, mainHeading, openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
 import { expect, test } from "../support/test.mjs";
 
-const PAGES = ["/lab", "/lab?sheet=business", "/lab/split", "/lab/recording"];
+const PAGES = [
+  "/lab",
+  "/lab?sheet=business",
+  "/lab/dials",
+  "/lab/streams",
+  "/lab/projections",
+  "/lab/dead-letters",
+  "/lab/split",
+  "/lab/recording",
+];
 /** The bundle of a page. */
-const BUNDLES = { "/lab": "lab-map", "/lab/split": "lab-split", "/lab/recording": "lab-recording" };
+const BUNDLES = {
+  "/lab": "lab-map",
+  "/lab/dials": "lab-dials",
+  "/lab/streams": "lab-log",
+  "/lab/projections": "lab-handlers",
+  "/lab/dead-letters": "lab-handlers",
+  "/lab/split": "lab-split",
+  "/lab/recording": "lab-recording",
+};
 /** What a bundle of the lab may weigh in a release: glue and module, compressed. */
 const BUNDLE_BYTES = 200_000;
 
@@ -101,6 +118,10 @@ test("the lab is linked for an educator and a student, and refused to a customer
       await expect(mainHeading(page)).toHaveText("Live map");
       await expect(labLink(page)).toHaveAttribute("aria-current", "page");
       for (const [name, path] of [
+        ["Dials and lights", "/lab/dials"],
+        ["Streams", "/lab/streams"],
+        ["Event handlers", "/lab/projections"],
+        ["Dead letters", "/lab/dead-letters"],
         ["Split view", "/lab/split"],
         ["Recordings", "/lab/recording"],
       ]) {
@@ -137,6 +158,8 @@ test("without JavaScript the map shows the drawing, and each page says what it i
   await expect(page.locator("noscript .notice")).toContainText("The map moves with JavaScript");
   await page.getByRole("link", { name: "Event-driven architecture" }).click();
   await expect(drawing.locator("[data-arrow]")).toHaveCount(17);
+  await page.goto("/lab/dials");
+  await expect(page.locator("noscript .notice")).toContainText("The dials are set with JavaScript");
   await page.goto("/lab/split");
   await expect(page.getByText("and how far apart they are")).toBeVisible();
   await page.goto("/lab/recording");
@@ -190,7 +213,7 @@ test("a page of the lab loads its own bundle and the lab's texts, and no other p
     if (pathname.startsWith("/pkg/")) loaded.add(pathname.slice("/pkg/".length));
   });
   const of = (pattern) => [...loaded].filter((name) => pattern.test(name));
-  for (const path of [...PAGES, "/shop", "/office", "/streams"]) {
+  for (const path of [...PAGES, "/shop", "/office"]) {
     loaded.clear();
     await page.goto(path);
     await shop.isLive(page);

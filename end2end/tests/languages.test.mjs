@@ -28,9 +28,12 @@ const PAGES = [
   "/office/people",
   "/lab",
   "/lab?sheet=business",
+  "/lab/dials",
+  "/lab/projections",
+  "/lab/dead-letters",
   "/lab/split",
   "/lab/recording",
-  "/streams",
+  "/lab/streams",
 ];
 const OUTSIDE = [
   "/",
@@ -90,7 +93,7 @@ for (const language of Object.keys(TRANSLATED)) {
     const opened = await office.openFullShop(server);
     const own = await office.letIn(opened, ada, "educator", { name: "Ada" });
     const order = await office.orderToShip(opened, own);
-    for (const address of [...PAGES, `/orders/${order}`, `/streams/order-${order}`]) {
+    for (const address of [...PAGES, `/orders/${order}`, `/lab/streams/order-${order}`]) {
       await page.goto(address);
       await expect(mainHeading(page)).toBeVisible();
       await expect(page.locator(".connection")).toHaveAttribute("data-state", "live");
@@ -140,7 +143,7 @@ test("120 letters without a space do not widen a page", async ({ page, context: 
   });
   await office.letIn(opened, ada, "educator", { name: "y".repeat(40) });
   await page.setViewportSize({ width: 360, height: 800 });
-  for (const address of ["/shop", "/shop/long-01", "/office/products", "/office/activity", "/streams"]) {
+  for (const address of ["/shop", "/shop/long-01", "/office/products", "/office/activity", "/lab/streams"]) {
     await page.goto(address);
     await shop.isLive(page);
     await fitsItsWidth(page);

@@ -420,7 +420,7 @@ test("a page of a workspace loads the bundle, and a page outside of one no WebAs
   expect(loaded).toEqual([]);
 
   await office.letIn(opened, grace, "educator", { name: "Grace" });
-  for (const path of ["/shop", "/orders", "/office", "/streams"]) {
+  for (const path of ["/shop", "/orders", "/office"]) {
     loaded.length = 0;
     await page.goto(path);
     await shop.isLive(page);

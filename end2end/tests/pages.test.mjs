@@ -27,10 +27,14 @@ function pages(id) {
     `/orders/${id}`,
     "/lab",
     "/lab?sheet=business",
+    "/lab/dials",
+    "/lab/projections",
+    "/lab/dead-letters",
     "/lab/split",
     "/lab/recording",
-    "/streams",
-    `/streams/order-${id}`,
+    "/lab/streams",
+    "/lab/streams?category=order&type=OrderCreated",
+    `/lab/streams/order-${id}`,
   ];
 }
 
@@ -93,7 +97,7 @@ test("without JavaScript the catalogue, the orders, the log and the way in still
     .click();
   await expect(page).toHavePath(`/orders/${id}`);
   await expect(shop.status(page)).toContainText(/created|reserved|confirmed/);
-  await page.goto(`/streams/order-${id}`);
+  await page.goto(`/lab/streams/order-${id}`);
   await expect(page.getByText("OrderCreated").first()).toBeVisible();
 });
 
@@ -150,7 +154,7 @@ test("the verify button finds everything as it should be", async ({ page }) => {
   await page.goto("/");
   await shop.openSandbox(page);
   await shop.order(page);
-  await page.goto("/streams");
+  await page.goto("/lab/streams");
   await shop.isLive(page);
   await page.getByRole("button", { name: "Verify everything" }).click();
   await expect(page.getByText(/Everything matches\. Events with the right hash: \d+/)).toBeVisible();

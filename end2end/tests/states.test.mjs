@@ -107,7 +107,7 @@ test("pages that do not exist, or that the person may not see", async ({
     ["/office", "No access to the back office"],
     ["/shop/no-such-01", /\S/],
     ["/orders/0198c1f0-0000-7000-8000-000000000009", /\S/],
-    ["/streams/order-0198c1f0-0000-7000-8000-000000000009", /\S/],
+    ["/lab/streams/order-0198c1f0-0000-7000-8000-000000000009", /\S/],
     ["/shop?q=qqqqqqqq", /\S/],
   ]) {
     await page.goto(path);
@@ -133,7 +133,7 @@ test("an order that was rejected, a basket with too much in it, and a log that w
   await page.keyboard.press("Tab");
   await expect(page.getByText("Not enough in stock. Available: 40.")).toBeVisible();
   await checkEveryLook(page);
-  await page.goto("/streams");
+  await page.goto("/lab/streams");
   await shop.isLive(page);
   await page.getByRole("button", { name: "Verify everything" }).click();
   await expect(page.getByText(/Everything matches\. Events with the right hash: \d+/)).toBeVisible();

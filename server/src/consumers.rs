@@ -17,7 +17,9 @@ use domain::{event::TypedEvent, id::WorkspaceId, policy::AnyPolicy, token::Consi
 use event_store::EventStore;
 use lifecycle::{PurgeError, WorkspaceKeeper};
 use process_manager::{Awaited, ProcessManagers};
-use projection::{StartError, dead_letters::DeadLetters};
+#[cfg(test)]
+use projection::dead_letters::DeadLetters;
+use projection::{Projections, StartError};
 use query::settled::{OfCorrelation, PendingWork, ProcessKeys};
 use tokio::sync::futures::OwnedNotified;
 use workspace_clock::Clocks;
@@ -90,11 +92,17 @@ impl Consumers {
         })
     }
 
-    /// The dead letters of policies and consumers. Handlers that share a store list the same ones; only one
-    /// of them can retry or discard each.
+    /// The lanes of policies and consumers. Those that share a store list the same dead letters; only one of
+    /// them can retry or discard each.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = &Arc<Projections>> {
+        let of_consumers = self.consumers.iter().map(|running| running.lanes());
+        std::iter::once(self.process_managers.lanes()).chain(of_consumers)
+    }
+
+    /// The dead letters of policies and consumers.
+    #[cfg(test)]
     pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetters> {
-        let of_consumers = self.consumers.iter().map(|running| running.dead_letters());
-        std::iter::once(self.process_managers.dead_letters()).chain(of_consumers)
+        self.lanes().map(|lanes| &lanes.dead_letters)
     }
 
     /// The consumer of this name.

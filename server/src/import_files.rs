@@ -1,5 +1,5 @@
-//! An import into the stores of a command line: checks that the program fits them, imports the file, and
-//! folds the views.
+//! An import into the stores of a command line: checks that the program fits them, imports the file, sets the
+//! clocks of its workspaces, and folds the views.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use clock::SharedClock;
 use documents::DocumentStoreError;
 use event_store::StoreError;
 use monitor::import::{ImportError, ImportedWorkspace, import_lines};
+use workspace_clock::Clocks;
 
 use crate::{
     StartError,
@@ -32,6 +33,9 @@ pub enum FileImportError {
     /// The read model failed.
     #[error("the views cannot be folded: {0}")]
     ReadModel(#[from] DocumentStoreError),
+    /// The clocks of workspaces could not be stored.
+    #[error("the clocks of the workspaces cannot be set: {0}")]
+    Clocks(#[source] DocumentStoreError),
     /// The lanes could not start.
     #[error("the views cannot be folded: {0}")]
     Projections(#[from] projection::StartError),
@@ -58,8 +62,49 @@ pub async fn import_files(
     let closed = import.close().await;
     let mut imported = imported?;
     closed?;
+    set_clocks(storage, &clock, &imported).await?;
     fold_views(storage, clock, &mut imported).await?;
     Ok(imported)
+}
+
+/// Puts the clocks of workspaces forward whose newest event is ahead of the machine's clock: a workspace's
+/// clock is not behind its log.
+async fn set_clocks(
+    storage: &StorageSettings,
+    clock: &SharedClock,
+    imported: &[ImportedWorkspace],
+) -> Result<(), FileImportError> {
+    let mut ahead = Vec::new();
+    let store = event_store::open_to_read(&storage.event_store()).await?;
+    for workspace_import in imported {
+        let workspace = workspace_import.workspace.id;
+        let now = clock.now();
+        let mut newest = now;
+        for (_, partition, head) in store.chain_heads(Some(workspace)).await? {
+            let before = head.position.saturating_sub(1);
+            let events = store.read_partition(workspace, partition, before, 1).await?;
+            newest = events
+                .iter()
+                .map(|event| event.recorded_at)
+                .fold(newest, Ord::max);
+        }
+        if newest > now {
+            ahead.push((workspace, newest));
+        }
+    }
+    store.close().await;
+    if ahead.is_empty() {
+        return Ok(());
+    }
+    let process_store = process_manager::process::open(&storage.process_store()).await;
+    let process_store = process_store.map_err(FileImportError::Clocks)?;
+    let clocks = Clocks::new(Arc::clone(clock), Arc::clone(&process_store));
+    for (workspace, newest) in ahead {
+        let set = clocks.put_forward_to(workspace, newest).await;
+        set.map_err(FileImportError::Clocks)?;
+    }
+    process_store.close().await;
+    Ok(())
 }
 
 /// Folds the views as the server does, and counts the events that they could not apply.

@@ -13,6 +13,8 @@
 //! [`Foldline::start`] is this diagram in code; every box is a crate, and depends only on the boxes that
 //! ARCHITECTURE.md allows.
 
+mod bent_line;
+mod bent_workspaces;
 mod cli;
 mod consumers;
 mod disk_reserve;
@@ -27,6 +29,8 @@ mod stored_documents;
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use bent_line::BentLine;
+use bent_workspaces::BentWorkspaces;
 pub use cli::run;
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
@@ -47,7 +51,16 @@ use gateway::{
     unsubscribe::UnsubscribeLinks,
 };
 use identity::{People, PeopleError, passwords::HashCost};
-use lab::{Lab, hops::Observatory, recordings::Recordings};
+use lab::{
+    Lab,
+    dials::{
+        DialBoard, DialKeeper, lanes::BentLanes, payment::BentProvider, replay::RepeatedEffects,
+        store::BentStore,
+    },
+    hops::Observatory,
+    invariants::{Invariants, Witness},
+    recordings::Recordings,
+};
 use lifecycle::{
     Presence, Purger, Sweeper,
     foreign_stores::{ForeignStoresError, SeparateStores},
@@ -65,7 +78,7 @@ pub use shared_keys::SharedKeysError;
 use stored_documents::ServerDocuments;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
-use workspace_clock::Clocks;
+use workspace_clock::{Clocks, LogClock};
 
 /// How the picture names what this program runs on: it has its own event bus and its own search index.
 const PICTURE_NAMES: drawing::Names = drawing::Names {
@@ -137,6 +150,9 @@ pub enum StartError {
     /// The read model cannot be used.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] DocumentStoreError),
+    /// The dials of workspaces cannot be read.
+    #[error("the dials of workspaces cannot be read: {0}")]
+    Dials(DocumentStoreError),
     /// The projections cannot start.
     #[error("the projections cannot start: {0}")]
     Projections(#[from] projection::StartError),
@@ -173,6 +189,9 @@ impl Foldline {
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         cryptography::use_ring();
+        // The machine's clock for all boxes, which also knows the time of each workspace.
+        let log_clock = LogClock::new(clock);
+        let clock: SharedClock = log_clock.clone();
         let reserve = DiskReserve::release(&settings.storage.data_dir);
         let mut for_tests = ForTestsMark::open(settings)?;
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
@@ -211,6 +230,10 @@ impl Foldline {
             .map_or("--data-dir", |_| "--read-model");
         apart.check_belong_to(&*events, read_model_setting).await?;
         event_types_fit(&*events).await?;
+        // What educators have bent; the boxes are wrapped with it below.
+        let dial_board = Arc::new(DialBoard::default());
+        // What only a bent box knows, for the lights of invariants.
+        let witness = Arc::new(Witness::default());
 
         // Seals and unseals personal fields in the log, and signs users in.
         let keys_folder = settings.storage.keys_folder();
@@ -246,25 +269,41 @@ impl Foldline {
         // Cache, Read Model Database.
         let dependencies =
             read_side::Dependencies::in_process(Arc::clone(&events), read_model, clock.clone());
+        // It holds before anything is delivered.
+        let (store, broker) = (Arc::clone(&process_store), Arc::clone(&dependencies.broker));
+        let dial_keeper = DialKeeper::open(store, Arc::clone(&dial_board), broker, clock.clone());
+        let dial_keeper = dial_keeper.await.map_err(StartError::Dials)?;
+        BentLanes::bend(read_side.progress(), &dial_board);
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
-                .start(dependencies.with_shared_lanes().await?)
+                .start(dependencies.with_dials(&dial_board).with_shared_lanes().await?)
                 .await?,
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append
         // events.
         let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&process_store)));
+        log_clock.follow(&clocks);
         let payments = TestMode::new(Arc::clone(&process_store), Arc::clone(&clocks));
+        let payments = BentProvider::new(Arc::new(payments), Arc::clone(&dial_board));
         let stored_documents = ServerDocuments {
             read_model: Arc::clone(read_side.read_model()),
             process_store: Arc::clone(&process_store),
             events: Arc::clone(&events),
             progress: Arc::clone(&read_side.progress),
         };
+        let port = BentStore::new(
+            Arc::clone(&events),
+            Arc::clone(&read_side.broker),
+            Arc::clone(&dial_board),
+            clock.clone(),
+        );
+        let port = port.with_witness(Arc::clone(&witness));
         let commands = CommandService::new(Arc::clone(&events), clock.clone())
+            .with_port(Arc::new(port))
             .with_quota(quotas.events())
+            .with_clocks(Arc::clone(&clocks))
             .with_documents(Arc::new(stored_documents), quotas.storage())
             .with_people(Arc::clone(&people))
             .with_payments(Arc::new(payments));
@@ -295,6 +334,7 @@ impl Foldline {
             people: Arc::clone(&people),
             opener: Arc::new(people.seals.clone()),
             links: Arc::new(mail_links),
+            dials: Arc::clone(&dial_board),
             clock: clock.clone(),
         };
         let opened = registry::open(settings, registry_dependencies).await?;
@@ -314,7 +354,21 @@ impl Foldline {
         // Across the boxes: which users are in which workspace, and the purge of unused workspaces.
         let presence = Arc::new(Presence::new(Arc::clone(&events), clock.clone(), quotas.idle()));
         let observatory = Observatory::new(Arc::clone(&read_side.broker), clock.clone());
-        let observed = Arc::new(ObservedWorkspaces(Arc::clone(&observatory)));
+        let invariants = Invariants::new(lab::invariants::Dependencies {
+            events: Arc::clone(&events),
+            read_model: Arc::clone(read_side.read_model()),
+            process_store: Arc::clone(&recorded_runs),
+            progress: Arc::clone(&read_side.progress),
+            projections: Arc::clone(&read_side.projections),
+            dials: Arc::clone(&dial_keeper),
+            witness: Arc::clone(&witness),
+            clock: clock.clone(),
+        });
+        let observed = Arc::new(ObservedWorkspaces {
+            hops: Arc::clone(&observatory),
+            invariants: Arc::clone(&invariants),
+        });
+        let bent = Arc::new(BentWorkspaces(Arc::clone(&dial_keeper)));
         let sweeper = Sweeper::start(Purger {
             store: Arc::clone(&events),
             presence: Arc::clone(&presence),
@@ -323,6 +377,7 @@ impl Foldline {
                 Arc::clone(&read_side) as _,
                 Arc::clone(&consumers) as _,
                 observed as _,
+                bent as _,
             ],
             people: Arc::clone(&people),
         });
@@ -330,10 +385,29 @@ impl Foldline {
         background_tasks
             .0
             .spawn(Arc::clone(&people).run(background_tasks.1.clone()));
-        let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
+        let following = Arc::clone(&dial_keeper).run(background_tasks.1.clone());
+        background_tasks.0.spawn(following);
+        let lab = Lab::new(
+            Arc::clone(&read_side.projections),
+            dial_keeper,
+            clocks,
+            clock.clone(),
+        );
+        let following = Arc::clone(lab.clock_dials()).run(background_tasks.1.clone());
+        background_tasks.0.spawn(following);
         let observing = Arc::clone(&observatory).run(background_tasks.1.clone());
         background_tasks.0.spawn(observing);
+        let checking = Arc::clone(&invariants).run(background_tasks.1.clone());
+        background_tasks.0.spawn(checking);
         let recordings = Recordings::new(recorded_runs, Arc::clone(&events), clock.clone());
+        // A rebuild has no side effects, unless the dials of its workspace take that guarantee away.
+        let repeated_effects = RepeatedEffects::new(
+            (Arc::clone(&events), opened.notification),
+            (Arc::clone(&dial_board), Arc::clone(&witness)),
+            clock.clone(),
+            background_tasks.clone(),
+        );
+        read_side.projections.rebuilds.observe(repeated_effects);
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store:
         // replay stream, signed checkpoints.
@@ -343,13 +417,11 @@ impl Foldline {
         let every = settings.checkpoint_interval.interval();
         let keeping = Arc::clone(&checkpoints).run(every, background_tasks.1.clone());
         background_tasks.0.spawn(keeping);
-        let projections = &read_side.projections;
-        let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
         let inspection = Inspection::new(
             Arc::clone(&events),
             Arc::clone(read_side.read_model()),
-            Arc::clone(projections),
-            dead_letters.cloned().collect(),
+            Arc::clone(&read_side.projections),
+            consumers.lanes().cloned().collect(),
             checkpoints,
         );
         let readiness = BoxesReadiness {
@@ -367,6 +439,7 @@ impl Foldline {
             sweeper: Arc::clone(&sweeper),
             lab,
             observatory,
+            invariants,
             recordings,
             queries: Arc::clone(&read_side.query),
             settlement: Arc::clone(&read_side.settlement),
@@ -378,6 +451,10 @@ impl Foldline {
             mailbox: opened.mailbox,
             links: Arc::clone(&links),
             picture_names: PICTURE_NAMES,
+            line: Arc::new(BentLine {
+                board: Arc::clone(&dial_board),
+                witness: Arc::clone(&witness),
+            }),
             metrics,
         };
         let public = PublicAddress::new(settings.mail.public_url.as_ref(), https);

@@ -1,21 +1,27 @@
-//! Ends the hops of a purged workspace with it: the lab keeps them in memory.
+//! Ends what the lab has in memory of a purged workspace with it: its hops, and the checks of its invariants.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use documents::DocumentStore;
 use domain::id::WorkspaceId;
-use lab::hops::Observatory;
+use lab::{hops::Observatory, invariants::Invariants};
 use lifecycle::{PurgeError, WorkspaceKeeper};
 
-/// The workspaces whose hops are kept.
+/// The workspaces that are observed in the lab.
 #[derive(Debug)]
-pub(crate) struct ObservedWorkspaces(pub(crate) Arc<Observatory>);
+pub(crate) struct ObservedWorkspaces {
+    /// Those whose hops are kept.
+    pub(crate) hops: Arc<Observatory>,
+    /// Those whose invariants are checked.
+    pub(crate) invariants: Arc<Invariants>,
+}
 
 #[async_trait]
 impl WorkspaceKeeper for ObservedWorkspaces {
     async fn end(&self, workspace: WorkspaceId) {
-        self.0.end(workspace);
+        self.hops.end(workspace);
+        self.invariants.end(workspace);
     }
 
     fn stores(&self) -> Vec<Arc<dyn DocumentStore>> {
@@ -27,6 +33,8 @@ impl WorkspaceKeeper for ObservedWorkspaces {
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PurgeError> {
-        Ok(self.0.workspaces())
+        let mut workspaces = self.hops.workspaces();
+        workspaces.extend(self.invariants.workspaces());
+        Ok(workspaces)
     }
 }

@@ -19,6 +19,7 @@ use domain::{
     view::{self, AnyView},
 };
 use event_store::{CommitObserver, EventStore};
+use lab::dials::{DialBoard, broker::BentBroker, cache::BentCache};
 use lifecycle::{PurgeError, WorkspaceKeeper};
 use projection::{
     Context, Projections, StartError, heads,
@@ -62,6 +63,16 @@ impl Dependencies {
             store,
             read_model,
             clock,
+        }
+    }
+
+    /// The same, with the broker and the cache as the dials of workspaces bend them.
+    #[must_use]
+    pub fn with_dials(self, board: &Arc<DialBoard>) -> Self {
+        Self {
+            broker: Arc::new(BentBroker::new(self.broker, Arc::clone(board))),
+            cache: Arc::new(BentCache::new(self.cache, Arc::clone(board))),
+            ..self
         }
     }
 
@@ -126,6 +137,11 @@ impl ReadSideBuilder {
     /// The observer to open the event store with.
     pub fn observer(&self) -> Arc<dyn CommitObserver> {
         self.relay_inbox()
+    }
+
+    /// The progress of the views that will run: their lanes can be bent before they start.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     fn relay_inbox(&self) -> Arc<RelayInbox> {

@@ -57,17 +57,26 @@ pub(crate) enum Program {
     LabSplit,
     /// For the lab's recordings.
     LabRecording,
-    /// The module that folds, which map and recordings load when they first want a document.
+    /// For the lab's dials.
+    LabDials,
+    /// For the lab's event handlers and dead letters.
+    LabHandlers,
+    /// For the lab's streams and events.
+    LabLog,
+    /// The module that folds, which map, recordings and streams load when they first want a document.
     LabFolds,
 }
 
 impl Program {
     /// All programs, the largest bundle first.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Shop,
         Self::LabMap,
         Self::LabSplit,
         Self::LabRecording,
+        Self::LabDials,
+        Self::LabHandlers,
+        Self::LabLog,
         Self::LabFolds,
     ];
 
@@ -78,6 +87,9 @@ impl Program {
             Self::LabMap => "lab_map",
             Self::LabSplit => "lab_split",
             Self::LabRecording => "lab_recording",
+            Self::LabDials => "lab_dials",
+            Self::LabHandlers => "lab_handlers",
+            Self::LabLog => "lab_log",
             Self::LabFolds => "lab_folds",
         }
     }
@@ -89,6 +101,9 @@ impl Program {
             Self::LabMap => "lab-map",
             Self::LabSplit => "lab-split",
             Self::LabRecording => "lab-recording",
+            Self::LabDials => "lab-dials",
+            Self::LabHandlers => "lab-handlers",
+            Self::LabLog => "lab-log",
             Self::LabFolds => "lab-folds",
         }
     }
@@ -100,6 +115,9 @@ impl Program {
             Self::LabMap => ("lab", Some("map")),
             Self::LabSplit => ("lab", Some("split")),
             Self::LabRecording => ("lab", Some("recording")),
+            Self::LabDials => ("lab", Some("dials")),
+            Self::LabHandlers => ("lab", Some("handlers")),
+            Self::LabLog => ("lab", Some("log")),
             Self::LabFolds => ("lab", Some("folds")),
         }
     }

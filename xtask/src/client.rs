@@ -148,6 +148,21 @@ const BUDGETS: &[Budget] = &[
         brotli_bytes: LAB_BUDGET_BYTES,
     },
     Budget {
+        what: "the lab's dials",
+        is_counted: |kind| kind.program() == Some(Program::LabDials),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the lab's event handlers",
+        is_counted: |kind| kind.program() == Some(Program::LabHandlers),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the lab's streams and events",
+        is_counted: |kind| kind.program() == Some(Program::LabLog),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
         what: "the module that folds",
         is_counted: |kind| kind.program() == Some(Program::LabFolds),
         brotli_bytes: LAB_BUDGET_BYTES,

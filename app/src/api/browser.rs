@@ -16,7 +16,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
 use super::{HOST_COOKIE_PREFIX, LastWrite, unreachable_server};
-use crate::{backend::ListingQuery, live::store::typed, person};
+use crate::{backend::ListingQuery, language::language, live::store::typed, person};
 
 /// The longest wait of a query for the tab's last write.
 const MAX_WAIT_MS: u32 = 2_000;
@@ -60,6 +60,11 @@ pub(crate) fn search<T: DeserializeOwned>(address: &str) -> impl Future<Output =
 /// Verifies the hash chain and every view.
 pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
     get("verify").await
+}
+
+/// What is bent in the workspace, in the words of the page's language.
+pub(crate) async fn dials_in_words() -> Result<Vec<String>, Problem> {
+    get(&["lab/dials/words?lang=", language().code()].concat()).await
 }
 
 /// Whether the session has ended, according to the server.

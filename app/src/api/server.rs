@@ -1,8 +1,12 @@
 //! The server's half, over the request's backend.
 
 use domain::{
+    event::StoredEvent,
     token::ConsistencyToken,
-    wire::{Problem, ProjectionStatus, RecordingInfo, Row, SessionInfo},
+    wire::{
+        DeadLetterInfo, EventPage, HandledAnswer, HandlersAnswer, InvariantsAnswer, Page, Problem,
+        ProjectionStatus, RecordingInfo, Row, SessionInfo, StoredEventAnswer, StreamInfo,
+    },
 };
 use leptos::prelude::use_context;
 use serde_json::Value;
@@ -10,6 +14,7 @@ use serde_json::Value;
 use super::unreachable_server;
 use crate::{
     backend::{ListingQuery, SharedBackend},
+    lab::log_filter::LogFilter,
     live::store::{InitialDocument, InitialListing},
 };
 
@@ -22,6 +27,17 @@ pub(crate) fn backend() -> Result<SharedBackend, Problem> {
 /// The session of this request.
 pub(crate) fn session() -> Option<SessionInfo> {
     backend().ok()?.session()
+}
+
+/// The dials of the workspace, as `GET /api/v1/lab/dials` answers; `None` if they cannot be read.
+pub(crate) fn dials() -> Option<Value> {
+    serde_json::to_value(backend().ok()?.dials()?).ok()
+}
+
+/// The lights of the workspace.
+pub(crate) fn invariants() -> impl Future<Output = Result<InvariantsAnswer, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.invariants().await }
 }
 
 /// One document. A missing one is not a problem: it may appear while the page is open.
@@ -79,6 +95,95 @@ pub(crate) fn pipeline()
         let projections = backend.projections().await?;
         Ok((backend.head()?, projections))
     }
+}
+
+/// Every view, process manager and consumer, and where it is.
+pub(crate) fn handlers() -> impl Future<Output = Result<HandlersAnswer, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.handlers().await }
+}
+
+/// What each of them has done with an event; nothing is asked without one.
+pub(crate) fn handled(event: String) -> impl Future<Output = Option<Result<HandledAnswer, Problem>>> + Send {
+    let backend = backend();
+    async move {
+        if event.trim().is_empty() {
+            return None;
+        }
+        match backend {
+            Ok(backend) => Some(backend.handled(&event).await),
+            Err(problem) => Some(Err(problem)),
+        }
+    }
+}
+
+/// A page of the dead letters, of one handler or of all.
+pub(crate) fn dead_letters(
+    view: Option<String>,
+    cursor: Option<String>,
+) -> impl Future<Output = Result<Page<DeadLetterInfo>, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.dead_letters(view.as_deref(), cursor.as_deref()).await }
+}
+
+/// The head of the log.
+pub(crate) fn log_head() -> Result<ConsistencyToken, Problem> {
+    backend()?.head()
+}
+
+/// A page of the newest events of a selection, up to a token.
+pub(crate) fn newest_events(
+    filter: LogFilter,
+    to: Option<String>,
+) -> impl Future<Output = Result<EventPage, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.newest_events(&filter, to.as_deref()).await }
+}
+
+/// A page of the streams whose names begin with a prefix.
+pub(crate) fn streams(
+    prefix: String,
+    cursor: Option<String>,
+) -> impl Future<Output = Result<Page<StreamInfo>, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.streams(&prefix, cursor.as_deref()).await }
+}
+
+/// A page of the events of a stream, from a version on.
+pub(crate) fn stream(name: String, from: u64) -> impl Future<Output = Result<EventPage, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.stream(&name, from).await }
+}
+
+/// How many events of a stream a page comes with at most.
+const MOST_VERSIONS: usize = 500;
+
+/// The events of a stream from the first one on, up to a version or to the newest one, as far as a page comes
+/// with them.
+pub(crate) fn stream_until(
+    name: String,
+    version: Option<u64>,
+) -> impl Future<Output = Result<Vec<StoredEvent>, Problem>> + Send {
+    let backend = backend();
+    async move {
+        let backend = backend?;
+        let mut events: Vec<StoredEvent> = Vec::new();
+        let mut from = Some(1);
+        while let Some(first) = from.filter(|_| events.len() < MOST_VERSIONS) {
+            let page = backend.stream(&name, first).await?;
+            events.extend(page.data);
+            let newest = events.last().map_or(0, |event| event.version);
+            let has_more = page.next.is_some() && version.is_none_or(|version| newest < version);
+            from = has_more.then_some(newest + 1);
+        }
+        Ok(events)
+    }
+}
+
+/// An event, what led to it, what it led to, and what each handler has done with it.
+pub(crate) fn event(id: String) -> impl Future<Output = Result<StoredEventAnswer, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.event(&id).await }
 }
 
 /// The recordings that the workspace keeps, newest first.

@@ -69,6 +69,9 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let before = move || words.with(|(before, _)| before.trim().to_owned());
     let after = move || words.with(|(_, after)| after.trim().to_owned());
     let end = move || view! { <span>{text(after)}</span> }.erase();
+    let is_paused = move || state.get() == State::Behind && progress.with(Progress::is_paused);
+    let paused =
+        move || view! { <span class="freshness__paused">{text::freshness::paused(language)}</span> }.erase();
     let why = move || match state.get() {
         State::Live => text::freshness::why_live(language),
         State::Rendered => text::freshness::why_still(language),
@@ -98,6 +101,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
                 <span class="freshness__word">{text(before)}</span>
                 <code class="freshness__token">{text(as_of)}</code>
                 {only_if(move || !after().is_empty(), end)}
+                {only_if(is_paused, paused)}
             </summary>
             <dl class="facts">
                 <div><dt>{text::freshness::lane(language)}</dt><dd>{text(lane)}</dd></div>

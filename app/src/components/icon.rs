@@ -34,7 +34,6 @@ pub(crate) enum Picture {
     Reconnect,
     Shield,
     Shop,
-    Streams,
     Sun,
     Truck,
     Undo,
@@ -93,7 +92,6 @@ impl Picture {
                  4.5-1.2 6.24-2.72a1.17 1.17 0 0 1 1.52 0C14.51 3.81 17 5 19 5a1 1 0 0 1 1 1zM9 12l2 2 4-4"
             }
             Self::Shop => "M6 2 3 6v14a2 2 0 0 0 2 2h14a2 2 0 0 0 2-2V6l-3-4ZM3 6h18M16 10a4 4 0 0 1-8 0",
-            Self::Streams => "m4 17 6-6-6-6M12 19h8",
             Self::Sun => {
                 "M8 12a4 4 0 1 0 8 0a4 4 0 1 0-8 0M12 2v2M12 20v2M4.93 4.93l1.41 1.41M17.66 17.66l1.41 \
                  1.41M2 12h2M20 12h2M6.34 17.66l-1.41 1.41M19.07 4.93l-1.41 1.41"

@@ -3,6 +3,7 @@
 mod badge;
 mod chart;
 mod control_flow;
+mod dial_words;
 mod empty;
 mod event_label;
 #[cfg(feature = "ssr")]
@@ -28,6 +29,7 @@ mod window_title;
 pub(crate) use badge::StatusBadge;
 pub(crate) use chart::{Bar, bar_chart};
 pub(crate) use control_flow::{either, for_each, only_if, text};
+pub(crate) use dial_words::{bent_words, dial_name, dial_value, provider_mode};
 pub(crate) use empty::EmptyState;
 pub(crate) use event_label::event_label;
 #[cfg(feature = "ssr")]
@@ -48,6 +50,6 @@ pub(crate) use problem::{ProblemSummary, explain, explain_field, explain_rejecti
 pub(crate) use reason::reason_text;
 pub(crate) use role::role_word;
 pub(crate) use stock::{ProductOffer, Stock};
-pub(crate) use value::{Id, Price, When, highlight_class};
+pub(crate) use value::{Exact, Id, Price, When, highlight_class};
 #[cfg(feature = "ssr")]
 pub(crate) use window_title::WindowTitle;

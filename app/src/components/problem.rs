@@ -70,12 +70,14 @@ pub(crate) fn explain_rejection(rejection: &Rejection) -> String {
 /// The text for a type of problem, by the last part of its name; `None` for an unknown one.
 pub(crate) fn problem_text(language: Language, kind: &str) -> Option<&'static str> {
     Some(match kind {
-        MALFORMED | "method-not-allowed" | "unsupported-media-type" => text::problem::malformed(language),
+        MALFORMED | "method-not-allowed" | "unsupported-media-type" | "precondition-required" => {
+            text::problem::malformed(language)
+        }
         "unauthenticated" | "wrong-credentials" => text::problem::session_over(language),
         "forbidden" => text::problem::forbidden(language),
         "foreign-origin" => text::problem::foreign_origin(language),
         "not-found" => text::problem::not_found(language),
-        "conflict" => text::problem::conflict(language),
+        "conflict" | "precondition-failed" => text::problem::conflict(language),
         "busy" => text::problem::busy(language),
         "too-large" => text::problem::too_large(language),
         REJECTED => text::problem::rejected(language),

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::text;
 use crate::{
     erase::Erase,
-    format::{decimal, fixed_money, fixed_time, local_money, local_time, use_hydrated},
+    format::{decimal, fixed_millis, fixed_money, fixed_time, local_money, local_time, use_hydrated},
     live::store::Revision,
 };
 
@@ -38,6 +38,13 @@ pub(crate) fn When(at: Timestamp) -> impl IntoView {
         }
     };
     view! { <time class="time" datetime=exact.clone() title=exact>{text(words)}</time> }.erase()
+}
+
+/// An instant to the millisecond, in UTC.
+#[component]
+pub(crate) fn Exact(at: Timestamp) -> impl IntoView {
+    let exact = at.to_string();
+    view! { <time class="time mono" datetime=exact.clone() title=exact>{fixed_millis(at)}</time> }.erase()
 }
 
 /// The number of characters of a shortened id. The end is shown, because ids of one moment share their

@@ -5,21 +5,23 @@
 use domain::wire::ServerFrame;
 
 use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, LabMap,
-    LabRecording, LabSplit, OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople,
-    OfficeProducts, OfficeSales, OfficeStock, OrderDetails, OrderList, ProductDetails, Verify,
+    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, DialsBanner, Inbox, InboxCount,
+    LabDeadLetters, LabDials, LabHandlers, LabHandling, LabMap, LabRecording, LabSplit, LabTail, LabTimeLine,
+    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales,
+    OfficeStock, OrderDetails, OrderList, ProductDetails, Verify,
     hydrate::{IslandHydrator, Needs, hydrate_page, hydrator, provide_commands},
     inbox_count::PolledInboxCount,
 };
 use crate::text;
 
-/// Hydrates the islands of a page of the shop, the back office or the log as soon as its texts are there.
+/// Hydrates the islands of a page of the shop or the back office as soon as its texts are there.
 pub fn hydrate_workspace() {
     const HYDRATORS: &[IslandHydrator] = &[
         // the frame
         hydrator::<BasketCount>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
         hydrator::<InboxCount>(),
         // the shop
         hydrator::<BasketContents>(),
@@ -28,7 +30,7 @@ pub fn hydrate_workspace() {
         hydrator::<OrderList>(),
         hydrator::<OrderDetails>(),
         hydrator::<ProductDetails>(),
-        // the back office and the log
+        // the back office
         hydrator::<OfficeActivity>(),
         hydrator::<OfficeCustomers>(),
         hydrator::<OfficeOrders>(),
@@ -37,7 +39,6 @@ pub fn hydrate_workspace() {
         hydrator::<OfficeProducts>(),
         hydrator::<OfficeSales>(),
         hydrator::<OfficeStock>(),
-        hydrator::<Verify>(),
     ];
     hydrate_with_texts(HYDRATORS, &ALL);
 }
@@ -48,6 +49,7 @@ pub fn hydrate_lab_map() {
         hydrator::<BasketCount>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
         hydrator::<PolledInboxCount>(),
         hydrator::<LabMap>(),
     ];
@@ -60,6 +62,7 @@ pub fn hydrate_lab_split() {
         hydrator::<BasketCount>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
         hydrator::<InboxCount>(),
         hydrator::<LabSplit>(),
     ];
@@ -72,8 +75,52 @@ pub fn hydrate_lab_recording() {
         hydrator::<BasketCount>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
         hydrator::<PolledInboxCount>(),
         hydrator::<LabRecording>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
+/// Hydrates the islands of the page of the dials as soon as its texts are there.
+pub fn hydrate_lab_dials() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabDials>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
+/// Hydrates the islands of the pages of event handlers and of dead letters as soon as their texts are there.
+pub fn hydrate_lab_handlers() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabHandlers>(),
+        hydrator::<LabDeadLetters>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
+/// Hydrates the islands of the pages of streams and events as soon as their texts are there.
+pub fn hydrate_lab_log() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabHandling>(),
+        hydrator::<LabTail>(),
+        hydrator::<LabTimeLine>(),
+        hydrator::<Verify>(),
     ];
     hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
 }
@@ -84,7 +131,7 @@ const ALL: Needs = Needs {
     read_frame: ServerFrame::read,
 };
 
-/// What islands need that follow hops at most.
+/// What islands need that follow the pipeline at most: its hops, its dials and its lights.
 const OF_THE_LAB: Needs = Needs {
     provide_commands: None,
     read_frame: ServerFrame::read_of_lab,

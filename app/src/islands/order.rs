@@ -164,7 +164,7 @@ fn stream_entry(stream: &str) -> View {
         <div>
             <dt>{text::order::stream(language)}</dt>
             <dd>
-                <a class="mono" href=["/streams/", stream].concat()>
+                <a class="mono" href=["/lab/streams/", stream].concat()>
                     {text::order::events(language)}
                 </a>
             </dd>

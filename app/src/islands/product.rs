@@ -42,7 +42,7 @@ impl Island for ProductDetails {
         let retired = move || shown.with(|shown| shown.as_ref().is_some_and(|(product, _)| product.retired));
         let notice = move || view! { <p class="notice">{text::product::retired(language)}</p> }.erase();
         let link = |stream: String| {
-            let href = format!("/streams/{stream}");
+            let href = format!("/lab/streams/{stream}");
             view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
         };
         let streams = reads_streams().then(|| {

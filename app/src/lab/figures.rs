@@ -414,6 +414,9 @@ mod tests {
             waiting: 0,
             failing: Vec::new(),
             paused: behind > 0,
+            slow_ms: 0,
+            fails_by_dial: false,
+            poison: None,
             panics: 0,
             rebuild: None,
         }

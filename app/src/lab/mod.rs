@@ -7,20 +7,28 @@
 //! the documents of any moment, [`folding`] are the questions by which a page asks for these, and
 //! [`difference`] compares two of them. [`timeline`] joins both axes for sliders and steps, and [`playback`]
 //! is where on it a person is. [`figures`] has the numbers at the boxes, [`staleness`] how far views were
-//! behind the log, and [`recording`] reads and writes the file of a run.
+//! behind the log, and [`recording`] reads and writes the file of a run. [`dials`] says what is bent, and
+//! [`handlers`] how event handlers are doing.
+//! [`log_filter`] selects events by the address of a page, [`stream_state`] folds the aggregate of a stream,
+//! and [`sealed`] finds personal texts that the log has encrypted.
 //!
 //! A *moment* is a [`Timestamp`](domain::timestamp::Timestamp) on the axis of the schedule. It is the
 //! servers' time, except that a run of hops takes longer than it did. A *count* of events is a place in the
 //! log: the documents after so many events.
 
+pub mod dials;
 pub mod difference;
 pub mod event_log;
 pub mod figures;
 pub mod folding;
+pub mod handlers;
 pub mod hop_log;
+pub mod log_filter;
 pub mod playback;
 pub mod recording;
 pub mod schedule;
+pub mod sealed;
 pub mod staleness;
+pub mod stream_state;
 pub mod time_travel;
 pub mod timeline;

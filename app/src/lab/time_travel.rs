@@ -217,6 +217,39 @@ impl TimeTravel {
         self.touched(index).into_iter().map(step).collect()
     }
 
+    /// The documents that the events of a stream touch up to a version, those that were touched last first,
+    /// at most `limit`: each after the event before this version, and after this version. `None`: the log
+    /// does not have this version.
+    pub fn stream_step(&self, stream: &str, version: u64, limit: usize) -> Option<Vec<DocumentStep>> {
+        let own = self
+            .log
+            .events()
+            .enumerate()
+            .filter(|(_, event)| event.stream.as_str() == stream && event.version <= version);
+        let own: Vec<(usize, u64)> = own.map(|(index, event)| (index, event.version)).collect();
+        let (newest, _) = own.last().filter(|(_, newest)| *newest == version)?;
+        let before = match own.iter().rev().nth(1) {
+            Some((index, _)) => index + 1,
+            None => *newest,
+        };
+        let mut touches: Vec<Touch> = Vec::new();
+        for touch in own.iter().rev().flat_map(|(index, _)| self.touched(*index)) {
+            if touches.len() >= limit {
+                break;
+            }
+            if !touches.contains(&touch) {
+                touches.push(touch);
+            }
+        }
+        let step = |Touch { view, key }| DocumentStep {
+            before: self.document_at(view, &key, before),
+            after: self.document_at(view, &key, newest + 1),
+            view: view.to_owned(),
+            key: key.to_string(),
+        };
+        Some(touches.into_iter().map(step).collect())
+    }
+
     fn history(&self, view: usize, key: &str) -> Option<&History> {
         self.documents.get(view)?.get(key)
     }

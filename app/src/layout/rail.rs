@@ -17,8 +17,7 @@ use crate::{
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let language = language();
-    // The lab and the log. Without a session, all links are shown; with one, only those that its role may
-    // follow.
+    // Without a session, all links are shown; with one, only those that its role may follow.
     let lab = use_session()
         .is_none_or(|session| session.role.reads_lab())
         .then(|| {
@@ -27,12 +26,6 @@ pub(super) fn Rail() -> impl IntoView {
                     <A href="/lab">
                         <Icon picture=Picture::Lab />
                         <span>{text::lab_page::place(language)}</span>
-                    </A>
-                </li>
-                <li>
-                    <A href="/streams">
-                        <Icon picture=Picture::Streams />
-                        <span>{text::streams::place(language)}</span>
                     </A>
                 </li>
             }

@@ -84,6 +84,8 @@ impl DocumentFold {
                 ..
             } => self.progress.fell_behind(behind, behind_ms, paused, now),
             ServerFrame::Hops { .. }
+            | ServerFrame::Dials { .. }
+            | ServerFrame::Invariants { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Error { .. }
             | ServerFrame::Ping => return false,

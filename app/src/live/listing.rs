@@ -144,6 +144,8 @@ impl ListingFold {
                 true
             }
             ServerFrame::Hops { .. }
+            | ServerFrame::Dials { .. }
+            | ServerFrame::Invariants { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Error { .. }
             | ServerFrame::Ping => false,

@@ -230,6 +230,8 @@ impl Protocol {
             | ServerFrame::CaughtUp { id, .. }
             | ServerFrame::Behind { id, .. }
             | ServerFrame::Hops { id, .. }
+            | ServerFrame::Dials { id, .. }
+            | ServerFrame::Invariants { id, .. }
             | ServerFrame::Error { id: Some(id), .. } => *id,
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
@@ -412,6 +414,8 @@ impl Subscription {
             }
             ServerFrame::Behind { .. }
             | ServerFrame::Hops { .. }
+            | ServerFrame::Dials { .. }
+            | ServerFrame::Invariants { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Ping => {}
         }

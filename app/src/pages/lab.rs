@@ -1,13 +1,25 @@
 //! The pages of the lab, for students and educators, who may read the log. Others get status 403.
 
+mod dead_letters;
+mod dials;
+mod event;
+mod handlers;
 mod map;
 mod recording;
 mod sheet;
 mod split;
+mod stream;
+mod streams;
 
+pub(crate) use dead_letters::LabDeadLettersPage;
+pub(crate) use dials::LabDialsPage;
+pub(crate) use event::LabEventPage;
+pub(crate) use handlers::LabHandlersPage;
 pub(crate) use map::LabMapPage;
 pub(crate) use recording::{LabRecordingPage, LabRecordingsPage};
 pub(crate) use split::LabSplitPage;
+pub(crate) use stream::LabStreamPage;
+pub(crate) use streams::LabStreamsPage;
 
 use domain::access::Role;
 use leptos::prelude::*;
@@ -17,6 +29,7 @@ use crate::{
     api::use_session,
     components::WindowTitle,
     erase::{Erase, View},
+    lab::log_filter::PAGE,
     language::language,
     text,
 };
@@ -54,11 +67,17 @@ fn LabNavigation() -> impl IntoView {
     let language = language();
     let pages = [
         ("/lab", text::lab::map(language)),
+        ("/lab/dials", text::lab_dials::title(language)),
+        (PAGE, text::streams::title(language)),
+        ("/lab/projections", text::lab_handlers::title(language)),
+        ("/lab/dead-letters", text::lab_handlers::dead_letters(language)),
         ("/lab/split", text::lab::split(language)),
         ("/lab/recording", text::lab::recordings(language)),
     ];
     places(text::lab_page::navigation(language), &pages, |here, href| {
-        href == "/lab/recording" && here.starts_with("/lab/recording/")
+        let is_below = |path: &str| here.starts_with(path);
+        (href == "/lab/recording" && is_below("/lab/recording/"))
+            || (href == PAGE && (is_below("/lab/streams/") || is_below("/lab/events/")))
     })
 }
 

@@ -22,8 +22,6 @@ mod register;
 mod reset_password;
 mod shop;
 mod sign_in;
-mod stream;
-mod streams;
 
 pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
@@ -32,7 +30,10 @@ pub(crate) use forgot_password::ForgotPasswordPage;
 pub(crate) use inbox::InboxPage;
 pub(crate) use infographic::InfographicPage;
 pub(crate) use join::JoinPage;
-pub(crate) use lab::{LabMapPage, LabRecordingPage, LabRecordingsPage, LabSplitPage};
+pub(crate) use lab::{
+    LabDeadLettersPage, LabDialsPage, LabEventPage, LabHandlersPage, LabMapPage, LabRecordingPage,
+    LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage,
+};
 pub(crate) use landing::LandingPage;
 pub(crate) use mailbox::MailboxPage;
 pub(crate) use not_found::NotFoundPage;
@@ -48,8 +49,6 @@ pub(crate) use register::RegisterPage;
 pub(crate) use reset_password::ResetPasswordPage;
 pub(crate) use shop::ShopPage;
 pub(crate) use sign_in::SignInPage;
-pub(crate) use stream::StreamPage;
-pub(crate) use streams::StreamsPage;
 
 use domain::wire::Problem;
 use leptos::{prelude::*, tachys::reactive_graph::OwnedView};

@@ -52,15 +52,12 @@ pub fn text_files() -> impl Iterator<Item = &'static TextFile> {
     FILES.iter().filter(|file| file.area != "page")
 }
 
-/// The files that a page in this language loads: those of the frame and the shop, and for a page of the lab,
-/// the back office or the log also theirs.
+/// The files that a page in this language loads: those of the frame and the shop, and for a page of the lab
+/// or the back office also theirs.
 pub(crate) fn files_of_page(language: Language, path: &str) -> impl Iterator<Item = &'static TextFile> {
     let area = if is_of_the_lab(path) {
         "lab"
-    } else if ["/office", "/streams"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix))
-    {
+    } else if path.starts_with("/office") {
         "office"
     } else {
         "shop"
@@ -110,9 +107,9 @@ mod tests {
         };
         assert_eq!(areas("/shop/mug-01"), ["shop"]);
         assert_eq!(areas("/office/stock"), ["shop", "office"]);
-        assert_eq!(areas("/streams/order-1"), ["shop", "office"]);
         assert_eq!(areas("/lab"), ["shop", "lab"]);
         assert_eq!(areas("/lab/recording/1"), ["shop", "lab"]);
+        assert_eq!(areas("/lab/streams/order-1"), ["shop", "lab"]);
         assert_eq!(areas("/labels"), ["shop"]);
     }
 

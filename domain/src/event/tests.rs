@@ -137,3 +137,37 @@ fn an_unreadable_event_is_named_with_its_version() {
         "{error}"
     );
 }
+
+#[test]
+fn an_event_was_made_when_its_id_says_whatever_the_workspaces_clock_shows() {
+    // Its milliseconds, version 7 and the variant.
+    let id = Uuid::from_u128((1_796_000_000_123 << 80) | (7 << 76) | (2 << 62));
+    let event = |event_id: Uuid| {
+        let id = Uuid::from_u128(1);
+        RecordedEvent {
+            workspace: WorkspaceId(id),
+            partition: 0,
+            position: 1,
+            stream: "inventory-mug".parse().unwrap(),
+            version: 1,
+            event_id,
+            event_type: "StockReceived".to_owned(),
+            schema_version: 1,
+            payload: (),
+            metadata: Metadata {
+                correlation_id: id,
+                causation_id: None,
+                command_id: id,
+                actor: ActorRef {
+                    id,
+                    role: crate::access::Role::System,
+                },
+                traceparent: None,
+            },
+            recorded_at: Timestamp::from_micros(5),
+            hash: String::new(),
+        }
+    };
+    assert_eq!(event(id).made_at(), Timestamp::from_micros(1_796_000_000_123_000));
+    assert_eq!(event(Uuid::from_u128(7)).made_at(), Timestamp::from_micros(5));
+}

@@ -39,6 +39,10 @@ pub const FAILED: &str = "failed";
 /// The listing of unfinished processes, including those that move between the other listings.
 pub const OPEN: &str = "open";
 
+/// How many timers of a process expire at once: each may start another one. Those after them expire the next
+/// time.
+const MAX_EXPIRIES: usize = 64;
+
 /// A policy: the state of its processes, and their reactions.
 pub trait Policy: Send + Sync + std::fmt::Debug + 'static {
     /// Its name, which is part of its commands' ids.
@@ -92,8 +96,8 @@ pub enum Reaction {
         /// How long it runs, in milliseconds of the workspace's clock.
         after_ms: u64,
     },
-    /// Start a timer when a command was sent and is unanswered; never, if it is answered at once. So a
-    /// command has its full time, even if the server sent it late.
+    /// Start a timer with the first sending of a command that gets no answer; never, if it is answered at
+    /// once. So a command has its full time, even if the server sent it late.
     StartDeadline {
         /// Its name in the process.
         name: &'static str,
@@ -114,7 +118,7 @@ pub trait AnyPolicy: AnyView {
     /// The policy as a view, for the lanes.
     fn as_view(&'static self) -> &'static dyn AnyView;
 
-    /// The process after the expiry of the timers that are due at `now`.
+    /// The process after the expiry of the timers that are due at `now`, earliest first.
     fn expire(&self, process: &RawValue, now: Timestamp) -> Result<Process, DocumentError>;
 
     /// The process after the outcomes of sent commands, with its timers scheduled.
@@ -179,23 +183,8 @@ impl<P: Policy> AnyPolicy for ErasedPolicy<P> {
 
     fn expire(&self, process: &RawValue, now: Timestamp) -> Result<Process, DocumentError> {
         let mut process = read::<P>(process)?;
-        let is_due = |timer: &Timer| timer.due_at.is_some_and(|due_at| due_at <= now);
-        let due: Vec<Timer> = process.timers.extract_if(.., |timer| is_due(timer)).collect();
-        for timer in due {
-            let reactions = P::expire(&process.state, &timer.name);
-            process.record(
-                reactions,
-                Cause {
-                    policy: P::NAME,
-                    seed: timer.causation_id,
-                    timer: &timer.name,
-                    causation_id: timer.causation_id,
-                    correlation_id: timer.correlation_id,
-                    // A timer that starts now starts at the expiry of this one.
-                    at: timer.expires_at(),
-                },
-            );
-        }
+        expire_due::<P>(&mut process, now);
+        process.schedule();
         untyped::<P>(process)
     }
 
@@ -208,7 +197,7 @@ impl<P: Policy> AnyPolicy for ErasedPolicy<P> {
         let mut process = read::<P>(process)?;
         for (command_id, outcome) in sent {
             // Another server may have recorded it already.
-            let Some(command) = process.sent(*command_id, outcome, now) else {
+            let Some(command) = process.sent(*command_id, outcome) else {
                 continue;
             };
             if let SendOutcome::Refused(reason) = outcome {
@@ -226,18 +215,40 @@ impl<P: Policy> AnyPolicy for ErasedPolicy<P> {
                         timer: "",
                         causation_id: command.causation_id,
                         correlation_id: command.correlation_id,
-                        at: now.machine,
+                        at: now.workspace,
                     },
                 );
             }
         }
-        process.schedule(now.ahead_ms);
+        process.schedule();
         untyped::<P>(process)
     }
 }
 
 fn read<P: Policy>(process: &RawValue) -> Result<Process<P::State>, DocumentError> {
     serde_json::from_str(process.get()).map_err(unreadable::<P>)
+}
+
+/// Expires the timers that are due at `now`, earliest first, also those that start at the expiry of another.
+fn expire_due<P: Policy>(process: &mut Process<P::State>, now: Timestamp) {
+    for _ in 0..MAX_EXPIRIES {
+        let Some((timer, expires_at)) = process.take_due(now) else {
+            return;
+        };
+        let reactions = P::expire(&process.state, &timer.name);
+        process.record(
+            reactions,
+            Cause {
+                policy: P::NAME,
+                seed: timer.causation_id,
+                timer: &timer.name,
+                causation_id: timer.causation_id,
+                correlation_id: timer.correlation_id,
+                // A timer that starts now starts at the expiry of this one.
+                at: expires_at,
+            },
+        );
+    }
 }
 
 fn untyped<P: Policy>(process: Process<P::State>) -> Result<Process, DocumentError> {
@@ -262,6 +273,9 @@ impl<P: Policy> FoldTarget for ProcessFold<P> {
             leases: BTreeMap::new(),
         });
         process.carried_out(event.metadata.command_id);
+        // What was due before the event happened before it, also if the clock was put forward over both and
+        // the event was faster than the server that expires timers.
+        expire_due::<P>(&mut process, event.recorded_at);
         process.state = P::evolve(process.state, event);
         let cause = Cause {
             policy: P::NAME,

@@ -37,7 +37,7 @@ pub struct PendingCommand {
 pub struct Timer {
     /// Its name.
     pub name: String,
-    /// The time of its start, by the machine's clock.
+    /// The time of its start, by the workspace's clock.
     pub begun_at: Timestamp,
     /// Its duration, in milliseconds of the workspace's clock.
     pub after_ms: u64,
@@ -58,12 +58,16 @@ impl Timer {
         self.due_at.is_none() && self.waits_for.is_none()
     }
 
-    /// The time of its expiry by the machine's clock, without the offset of the workspace's clock.
-    pub(super) fn expires_at(&self) -> Timestamp {
+    /// The time of its expiry, whether or not it is scheduled; `None`: it has not started.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        if self.waits_for.is_some() {
+            return None;
+        }
         let micros = i64::try_from(self.after_ms)
             .unwrap_or(i64::MAX)
             .saturating_mul(1_000);
-        Timestamp::from_micros(self.begun_at.as_micros().saturating_add(micros))
+        let after = || Timestamp::from_micros(self.begun_at.as_micros().saturating_add(micros));
+        Some(self.due_at.unwrap_or_else(after))
     }
 }
 
@@ -106,7 +110,11 @@ pub enum SendOutcome {
     /// It was refused for good, with the reason.
     Refused(String),
     /// It is unanswered, and will be sent again.
-    Unanswered,
+    Unanswered {
+        /// When it was sent, by the workspace's clock: a deadline of its answer begins then, and not when the
+        /// answer is missed, because the clock may be put forward in between.
+        sent_at: Timestamp,
+    },
 }
 
 /// The current time.
@@ -114,8 +122,8 @@ pub enum SendOutcome {
 pub struct Now {
     /// By the machine's clock.
     pub machine: Timestamp,
-    /// The offset of the workspace's clock, which is never behind.
-    pub ahead_ms: u64,
+    /// By the workspace's clock.
+    pub workspace: Timestamp,
 }
 
 /// The document of a process.
@@ -202,17 +210,12 @@ impl<S> Process<S> {
     }
 
     /// Applies the outcome of a sent command. Returns the command if that removed it from the pending ones.
-    pub(super) fn sent(
-        &mut self,
-        command_id: Uuid,
-        outcome: &SendOutcome,
-        now: Now,
-    ) -> Option<PendingCommand> {
-        if *outcome == SendOutcome::Unanswered {
+    pub(super) fn sent(&mut self, command_id: Uuid, outcome: &SendOutcome) -> Option<PendingCommand> {
+        if let SendOutcome::Unanswered { sent_at } = outcome {
             for timer in &mut self.timers {
                 if timer.waits_for == Some(command_id) {
                     timer.waits_for = None;
-                    timer.begun_at = now.machine;
+                    timer.begun_at = *sent_at;
                 }
             }
             return None;
@@ -289,14 +292,19 @@ impl<S> Process<S> {
         true
     }
 
-    /// Sets the expiry of unscheduled timers; `ahead_ms` is the offset of the workspace's clock.
-    pub(super) fn schedule(&mut self, ahead_ms: u64) {
+    /// Sets the expiry of unscheduled timers.
+    pub(super) fn schedule(&mut self) {
         for timer in self.timers.iter_mut().filter(|timer| timer.is_to_be_scheduled()) {
-            let ahead = i64::try_from(ahead_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
-            timer.due_at = Some(Timestamp::from_micros(
-                timer.expires_at().as_micros().saturating_add(ahead),
-            ));
+            timer.due_at = timer.expires_at();
         }
+    }
+
+    /// Takes the timer out that expires first, if it does so by `now`; with the time of its expiry.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Option<(Timer, Timestamp)> {
+        let expiries = self.timers.iter().enumerate();
+        let expiries = expiries.filter_map(|(index, timer)| Some((timer.expires_at()?, index)));
+        let (expires_at, index) = expiries.min()?;
+        (expires_at <= now).then(|| (self.timers.remove(index), expires_at))
     }
 
     /// Whether it has started timers that are not scheduled yet.
@@ -344,7 +352,11 @@ mod tests {
 
     const NOW: Now = Now {
         machine: Timestamp::from_micros(9_000_000),
-        ahead_ms: 5,
+        workspace: Timestamp::from_micros(9_005_000),
+    };
+
+    const UNANSWERED: SendOutcome = SendOutcome::Unanswered {
+        sent_at: NOW.workspace,
     };
 
     fn cause(timer: &str) -> Cause<'_> {
@@ -376,7 +388,7 @@ mod tests {
         let ids: Vec<_> = process.pending.iter().map(|pending| pending.command_id).collect();
         assert_eq!(ids[0], ids[2]);
         assert!(ids[0] != ids[1] && ids[0] != ids[3] && ids[1] != ids[3]);
-        assert!(process.sent(ids[0], &SendOutcome::Accepted, NOW).is_some());
+        assert!(process.sent(ids[0], &SendOutcome::Accepted).is_some());
         assert_eq!(
             process.pending.len(),
             2,
@@ -399,7 +411,7 @@ mod tests {
         assert_eq!(pending, [b]);
         assert_eq!(process.timers, []);
         assert_eq!(
-            process.sent(a, &SendOutcome::Accepted, NOW),
+            process.sent(a, &SendOutcome::Accepted),
             None,
             "its answer comes later"
         );
@@ -412,14 +424,14 @@ mod tests {
         process.record(vec![start("a", 10), start("b", 20), start("a", 30)], cause(""));
         let open = ListingEntry::new(OPEN, "");
         assert_eq!(process.listings(), [open.clone(), ListingEntry::new(WORK, "")]);
-        process.schedule(5);
+        process.schedule();
         let due: Vec<_> = process
             .timers
             .iter()
             .map(|timer| timer.due_at.unwrap().as_micros())
             .collect();
-        assert_eq!(due, [1_025_000, 1_035_000]);
-        let timers = ListingEntry::new(TIMERS, format!("{:020}", 1_025_000));
+        assert_eq!(due, [1_020_000, 1_030_000]);
+        let timers = ListingEntry::new(TIMERS, format!("{:020}", 1_020_000));
         assert_eq!(process.listings(), [open, timers]);
         process.record(
             vec![
@@ -432,12 +444,30 @@ mod tests {
     }
 
     #[test]
+    fn the_timer_that_expires_first_is_taken_first_also_if_it_is_not_scheduled() {
+        let start = |name, after_ms| Reaction::StartTimer { name, after_ms };
+        let mut process = Process::<u64>::default();
+        process.record(vec![start("late", 30), start("first", 10)], cause(""));
+        process.schedule();
+        process.record(vec![start("second", 20)], cause(""));
+        let at = |ms: i64| Timestamp::from_micros(1_000_000 + ms * 1_000);
+        let mut take = |now| {
+            let taken = process.take_due(now);
+            taken.map(|(timer, expiry)| (timer.name, expiry))
+        };
+        assert_eq!(take(at(9)), None);
+        assert_eq!(take(at(25)), Some(("first".to_owned(), at(10))));
+        assert_eq!(take(at(25)), Some(("second".to_owned(), at(20))));
+        assert_eq!(take(at(25)), None);
+    }
+
+    #[test]
     fn only_the_newest_refusals_are_stored() {
         let mut process = Process::<u64>::default();
         for n in 0..30 {
             process.record(vec![send("a")], cause(&n.to_string()));
             let id = process.pending[0].command_id;
-            process.sent(id, &SendOutcome::Refused(n.to_string()), NOW);
+            process.sent(id, &SendOutcome::Refused(n.to_string()));
         }
         assert_eq!(process.refused.len(), MAX_REFUSALS);
         assert_eq!(process.refused[0].reason, "10");
@@ -462,7 +492,7 @@ mod tests {
         stored.take_over(a, Some(lease(1)), Some(lease(3)));
         assert_eq!(stored.leases[&a], lease(3));
         stored.carried_out(a);
-        stored.sent(b, &SendOutcome::Accepted, NOW);
+        stored.sent(b, &SendOutcome::Accepted);
         assert!(stored.leases.is_empty());
         stored.take_over(a, None, Some(lease(3)));
         let stored = serde_json::to_value(&stored).unwrap();
@@ -476,7 +506,7 @@ mod tests {
         let id = process.pending[0].command_id;
         for attempts in 1..=2 {
             let refused = SendOutcome::Refused("no".to_owned());
-            let command = process.sent(id, &refused, NOW).unwrap();
+            let command = process.sent(id, &refused).unwrap();
             process.fail(command, "no", NOW.machine);
             let [failed] = &process.failed[..] else {
                 panic!("{process:?}");
@@ -514,24 +544,24 @@ mod tests {
         };
         let mut process = begun();
         let id = process.pending[0].command_id;
-        process.schedule(NOW.ahead_ms);
+        process.schedule();
         assert_eq!(process.timers[0].due_at, None, "the command has not been sent");
+        assert_eq!(process.take_due(Timestamp::from_micros(i64::MAX)), None);
         assert!(process.starts_deadline(id));
         assert_eq!(process.next_due(), None);
-        assert_eq!(process.sent(id, &SendOutcome::Unanswered, NOW), None);
-        process.schedule(NOW.ahead_ms);
+        assert_eq!(process.sent(id, &UNANSWERED), None);
+        process.schedule();
         let due = Some(Timestamp::from_micros(9_025_000));
         assert_eq!(process.timers[0].due_at, due);
         assert_eq!(process.next_due(), due);
         assert!(!process.starts_deadline(id), "later attempts change nothing");
-        let later = Now {
-            machine: Timestamp::from_micros(10_000_000),
-            ..NOW
+        let later = SendOutcome::Unanswered {
+            sent_at: Timestamp::from_micros(10_000_000),
         };
-        process.sent(id, &SendOutcome::Unanswered, later);
-        process.schedule(NOW.ahead_ms);
+        process.sent(id, &later);
+        process.schedule();
         assert_eq!(process.timers[0].due_at, due, "it does not start again");
-        assert!(process.sent(id, &SendOutcome::Accepted, later).is_some());
+        assert!(process.sent(id, &SendOutcome::Accepted).is_some());
         assert_eq!(
             process.timers.len(),
             1,
@@ -539,7 +569,7 @@ mod tests {
         );
 
         let mut answered = begun();
-        assert!(answered.sent(id, &SendOutcome::Accepted, NOW).is_some());
+        assert!(answered.sent(id, &SendOutcome::Accepted).is_some());
         assert_eq!(
             answered.timers,
             [],

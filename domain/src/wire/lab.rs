@@ -8,11 +8,14 @@ use crate::{id::WorkspaceId, timestamp::Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabClock {
-    /// The time of the workspace's timers.
+    /// The time of the workspace's events and timers.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub now: Timestamp,
-    /// Its offset from the server's clock, in milliseconds; never negative.
-    pub ahead_ms: u64,
+    /// Its offset from the server's clock, in milliseconds; negative where the workspace was opened with its
+    /// clock in the past, or where the clock stands.
+    pub ahead_ms: i64,
+    /// Whether it stands still: the dial `clock.frozen`.
+    pub frozen: bool,
 }
 
 /// `POST /api/v1/lab/clock`: one of the two.
@@ -20,7 +23,7 @@ pub struct LabClock {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MoveClock {
-    /// Advances the clock by this many milliseconds.
+    /// Advances the clock by this many milliseconds; one that stands is stepped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub advance_ms: Option<i64>,

@@ -16,6 +16,10 @@ use crate::token::ConsistencyToken;
 pub enum LabTopic {
     /// The hops of its events and queries, as they happen.
     Hops,
+    /// Its dials.
+    Dials,
+    /// The lights of its invariants.
+    Invariants,
 }
 
 /// A frame from a client on `/api/v1/live`.
@@ -167,6 +171,21 @@ pub enum ServerFrame<D = Value> {
         /// The number of hops that were lost before these, because the client or a server was too slow.
         dropped: u64,
     },
+    /// The dials of the workspace: at first, and again at each change.
+    Dials {
+        /// The subscription.
+        id: u64,
+        /// As the answer of `GET /api/v1/lab/dials` ([`DialsAnswer`](super::DialsAnswer)); every page follows
+        /// it, and most of them read a few of its members.
+        data: Value,
+    },
+    /// The lights of the workspace: at first, and again when one of them has changed.
+    Invariants {
+        /// The subscription.
+        id: u64,
+        /// As the answer of `GET /api/v1/lab/invariants` ([`InvariantsAnswer`](super::InvariantsAnswer)).
+        data: Value,
+    },
     /// The answer to `command`: one of the two is present.
     Result {
         /// The client's id of the command.
@@ -243,7 +262,8 @@ impl ServerFrame {
         })
     }
 
-    /// Reads a frame for a client that follows no view and sends no command: hops, errors and pings.
+    /// Reads a frame for a client that follows no view and sends no command: hops, dials, lights, errors and
+    /// pings.
     pub fn read_of_lab(frame: Value) -> Result<Self, serde_json::Error> {
         let mut fields = Fields::of(frame)?;
         let op: String = fields.take("op")?;
@@ -257,6 +277,14 @@ impl ServerFrame {
                 data: fields.take("data")?,
                 merged: fields.take("merged")?,
                 dropped: fields.take("dropped")?,
+            },
+            "dials" => Self::Dials {
+                id: fields.take("id")?,
+                data: fields.value("data"),
+            },
+            "invariants" => Self::Invariants {
+                id: fields.take("id")?,
+                data: fields.value("data"),
             },
             "error" => Self::Error {
                 id: fields.take("id")?,

@@ -27,6 +27,15 @@ pub struct ProjectionStatus {
     /// Whether its lanes are paused in the lab.
     #[serde(default)]
     pub paused: bool,
+    /// By how many milliseconds each event is slowed down in the lab.
+    #[serde(default)]
+    pub slow_ms: u32,
+    /// Whether transactions of its lanes fail because of a dial of the lab.
+    #[serde(default)]
+    pub fails_by_dial: bool,
+    /// The type of the events that it cannot apply because of a dial of the lab; absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poison: Option<String>,
     /// The number of panics of its lanes since the server started; after each, the lane resumed from its
     /// checkpoint.
     #[serde(default)]

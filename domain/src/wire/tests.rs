@@ -65,6 +65,8 @@ fn the_documented_server_frames_are_read_and_written_back() {
                         "started_at":"2026-11-29T10:00:00.000001Z","duration_us":412,"outcome":"done"}],
                "merged":[{"arrow":"upsert-projection","from":"2026-11-29T10:00:00.000000Z",
                           "to":"2026-11-29T10:00:00.100000Z","count":812}]}),
+        json!({"op":"dials","id":8,"data":{"version":3,"dials":{"broker":{"delay_ms":20}},"bent":[]}}),
+        json!({"op":"invariants","id":9,"data":{"checked_to":"0:1","data":[]}}),
         json!({"op":"ping"}),
     ];
     for frame in frames {

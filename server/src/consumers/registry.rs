@@ -9,6 +9,7 @@ use documents::{DocumentStore, Opener};
 use erasure::Erasure;
 use event_store::EventStore;
 use identity::People;
+use lab::dials::{DialBoard, mail::bend};
 use mail::{
     Links, Notification, StreamAddresses, Transport,
     mailbox::Mailbox,
@@ -32,6 +33,8 @@ pub(crate) struct Dependencies {
     pub(crate) opener: Arc<dyn Opener>,
     /// Makes the links in emails.
     pub(crate) links: Arc<dyn Links>,
+    /// The dials, which bend where emails go.
+    pub(crate) dials: Arc<DialBoard>,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
 }
@@ -43,6 +46,8 @@ pub(crate) struct OpenConsumers {
     pub(crate) all: Vec<Arc<dyn Consumer>>,
     /// The consumer that fills the warehouse.
     pub(crate) warehouse: Arc<dyn Consumer>,
+    /// The consumer that sends emails.
+    pub(crate) notification: Arc<dyn Consumer>,
     /// The search index.
     pub(crate) search: Arc<Search>,
     /// The folder of emails, for servers without a mail server.
@@ -77,15 +82,17 @@ pub(crate) async fn open(
         people,
         opener,
         links,
+        dials,
         clock,
     } = dependencies;
     let storage = &settings.storage;
     let mailbox = Mailbox::new(storage.mailbox_folder());
+    let transport = match Smtp::of(&settings.mail)? {
+        Some(server) => Transport::Smtp(Arc::new(server)),
+        None => Transport::Mailbox(Arc::new(mailbox.clone())),
+    };
     let notification = Notification::new(mail::Dependencies {
-        transport: match Smtp::of(&settings.mail)? {
-            Some(server) => Transport::Smtp(server),
-            None => Transport::Mailbox(mailbox.clone()),
-        },
+        transport: bend(transport, dials),
         mailbox: mailbox.clone(),
         from: settings.mail.mail_from.clone(),
         addresses: Arc::new(StreamAddresses {
@@ -98,18 +105,20 @@ pub(crate) async fn open(
         per_hour: NonZeroU32::new(settings.mail.mails_per_hour),
         clock: clock.clone(),
     });
+    let notification: Arc<dyn Consumer> = Arc::new(notification);
     let at = settings.warehouse().map_err(WarehouseError::from)?;
     let warehouse: Arc<dyn Consumer> = Arc::new(Analytics::open(&at, clock.clone()).await?);
     let search = Arc::new(Search::open(&storage.search_folder(), clock.new_id(), opener)?);
     Ok(OpenConsumers {
         // The registry.
         all: vec![
-            Arc::new(notification),
+            notification.clone(),
             warehouse.clone(),
             search.clone(),
             Arc::new(Erasure::new(people)),
         ],
         warehouse,
+        notification,
         search,
         mailbox,
     })

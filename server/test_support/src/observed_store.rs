@@ -113,6 +113,14 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         self.inner.page(workspace, view, page).await
     }
 
+    async fn workspaces_listed(
+        &self,
+        view: &'static str,
+        listing: &'static str,
+    ) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
+        self.inner.workspaces_listed(view, listing).await
+    }
+
     async fn snapshot(
         &self,
         workspace: WorkspaceId,
@@ -154,6 +162,14 @@ impl<W: WriteObserver> Generations for ObservedStore<W> {
 
     async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError> {
         self.inner.switch(scope).await
+    }
+
+    async fn switch_from(
+        &self,
+        scope: &Scope,
+        live: &ConsistencyToken,
+    ) -> Result<SwitchOutcome, DocumentStoreError> {
+        self.inner.switch_from(scope, live).await
     }
 
     async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
@@ -200,6 +216,16 @@ impl<W: WriteObserver> Parking for ObservedStore<W> {
         stream: &StreamName,
     ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
         self.inner.held_events(lane, stream).await
+    }
+
+    async fn parked_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
+        self.inner.parked_events(lane, stream, after, limit).await
     }
 
     async fn release(

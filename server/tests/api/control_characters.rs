@@ -94,7 +94,7 @@ fn commands() -> Vec<(Value, &'static str)> {
     ]
 }
 
-const URLS: [(&str, &str); 18] = [
+const URLS: [(&str, &str); 22] = [
     ("/api/v1/views/orders/a%00b", "key"),
     ("/api/v1/views/o%00/a", "view"),
     ("/api/v1/views/products?group=a%00", "group"),
@@ -107,16 +107,20 @@ const URLS: [(&str, &str); 18] = [
     ("/api/v1/events?type=%00", "type"),
     ("/api/v1/events?category=a%1F", "category"),
     ("/api/v1/events?correlation=%00", "correlation"),
+    ("/api/v1/events?since=%00", "since"),
+    ("/api/v1/events?order=desc&to=%00", "to"),
+    ("/api/v1/events/%00", "id"),
     ("/api/v1/search?q=a%00", "q"),
     ("/api/v1/search?q=a&tag=%7f", "tag"),
     ("/api/v1/dead-letters?cursor=%00", "cursor"),
     ("/api/v1/schemas/A%00/1", "type"),
     ("/api/v1/lab/projections?%00=1", "query"),
     ("/api/v1/lab/hops?after=%00", "after"),
+    ("/api/v1/lab/handled?event=%00", "event"),
 ];
 
 /// URLs that are not UTF-8 when decoded: an invalid byte, half of a surrogate pair, half a character.
-const NOT_UTF8: [(&str, &str); 11] = [
+const NOT_UTF8: [(&str, &str); 13] = [
     ("/api/v1/streams/%ff", "stream"),
     ("/api/v1/views/orders/%ED%A0%80", "key"),
     ("/api/v1/views/%ff", "view"),
@@ -124,10 +128,12 @@ const NOT_UTF8: [(&str, &str); 11] = [
     ("/api/v1/views/products?cursor=%ff", "cursor"),
     ("/api/v1/streams?prefix=order-%ff", "prefix"),
     ("/api/v1/events?category=%ff", "category"),
+    ("/api/v1/events/%ff", "id"),
     ("/api/v1/search?q=%ED%A0%80", "q"),
     ("/api/v1/schemas/%ff/1", "type"),
     ("/api/v1/lab/projections?%ff=1", "query"),
     ("/api/v1/lab/hops?after=%ff", "after"),
+    ("/api/v1/lab/handled?event=%ff", "event"),
 ];
 
 /// JSON bodies with texts that are not Unicode; as bytes, because a `Value` cannot hold them.

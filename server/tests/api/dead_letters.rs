@@ -154,7 +154,7 @@ async fn after_a_discard_the_stream_is_folded_again() {
 }
 
 #[tokio::test]
-async fn only_roles_that_run_the_shop_handle_its_dead_letters() {
+async fn only_roles_that_run_the_shop_handle_its_dead_letters_and_students_look_at_them() {
     let app = TestApp::start().await;
     let (educator, ..) = damaged(&app).await;
     let letter = get(&app, &educator, "/api/v1/dead-letters").await["data"][0]["id"].clone();
@@ -167,15 +167,24 @@ async fn only_roles_that_run_the_shop_handle_its_dead_letters() {
         problem(call(&app, &there, &letter, "retry").await).await.status,
         404
     );
-    for role in [Role::Customer, Role::Student] {
+    let id = letter.as_str().unwrap();
+    for (role, reads) in [(Role::Customer, false), (Role::Student, true)] {
         let person = app.with_role(&educator, role);
-        let response = app
-            .get("/api/v1/dead-letters")
-            .bearer_auth(&person.token)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(problem(response).await.status, 403);
+        for path in [
+            "/api/v1/dead-letters".to_owned(),
+            format!("/api/v1/dead-letters/{id}/waiting"),
+        ] {
+            let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
+            let expected = if reads {
+                StatusCode::OK
+            } else {
+                StatusCode::FORBIDDEN
+            };
+            assert_eq!(response.status(), expected, "{path} by {role:?}");
+        }
+        let retry = app.request(Method::POST, "/api/v1/dead-letters/retry");
+        let retry = retry.bearer_auth(&person.token).send().await.unwrap();
+        assert_eq!(problem(retry).await.status, 403);
         for remedy in ["retry", "discard"] {
             assert_eq!(
                 problem(call(&app, &person, &letter, remedy).await).await.status,
@@ -185,6 +194,77 @@ async fn only_roles_that_run_the_shop_handle_its_dead_letters() {
     }
     let response = app.get("/api/v1/dead-letters").send().await.unwrap();
     assert_eq!(problem(response).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_dead_letter_is_listed_in_its_order_page_by_page() {
+    let app = TestApp::start().await;
+    let (educator, ..) = damaged(&app).await;
+    receive(&app, &educator, "mug", 8).await;
+    get(&app, &educator, "/api/v1/views/inventory?after=0:4").await;
+    let letters = get(&app, &educator, "/api/v1/dead-letters?view=inventory").await;
+    let letter = &letters["data"][0];
+    assert_eq!((&letter["position"], &letter["waiting"]), (&json!(2), &json!(2)));
+    let path = format!("/api/v1/dead-letters/{}/waiting", letter["id"].as_str().unwrap());
+    let first = get(&app, &educator, &format!("{path}?limit=1")).await;
+    assert_eq!(
+        (
+            &first["data"][0]["type"],
+            &first["data"][0]["version"],
+            &first["next"]
+        ),
+        (&json!("StockReceived"), &json!(3), &json!("3"))
+    );
+    let second = get(&app, &educator, &format!("{path}?limit=1&cursor=3")).await;
+    assert_eq!(
+        (&second["data"][0]["position"], &second["next"]),
+        (&json!(4), &Value::Null)
+    );
+
+    let there = app.educator().await;
+    let elsewhere = app.get(&path).bearer_auth(&there.token).send().await.unwrap();
+    assert_eq!(problem(elsewhere).await.status, 404);
+    for (query, field) in [
+        ("cursor=0", "cursor"),
+        ("limit=201", "limit"),
+        ("after=1", "after"),
+    ] {
+        let response = app
+            .get(&format!("{path}?{query}"))
+            .bearer_auth(&educator.token)
+            .send();
+        let problem = problem(response.await.unwrap()).await;
+        assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn all_dead_letters_are_retried_page_by_page_and_what_still_fails_is_counted() {
+    let app = TestApp::start().await;
+    let (educator, sound, _) = damaged(&app).await;
+    let letters = get(&app, &educator, "/api/v1/dead-letters").await;
+    let count = letters["data"].as_array().unwrap().len();
+    assert!(count > 0, "{letters}");
+    let retry = async |query: &str| {
+        let path = format!("/api/v1/dead-letters/retry{query}");
+        let request = app.request(Method::POST, &path).bearer_auth(&educator.token);
+        request.send().await.unwrap()
+    };
+    let still: Value = retry("?view=inventory").await.json().await.unwrap();
+    assert_eq!(still, json!({"retried": 1, "applied": 0, "left": 1}));
+
+    set_document(&app, "mug", &sound).await;
+    let none: Value = retry("?view=orders").await.json().await.unwrap();
+    assert_eq!(none, json!({"retried": 0, "applied": 0, "left": 0}));
+    let done: Value = retry("?view=inventory&limit=1").await.json().await.unwrap();
+    assert_eq!(done, json!({"retried": 1, "applied": 2, "left": 0}));
+    let path = "/api/v1/dead-letters?view=inventory";
+    assert_eq!(get(&app, &educator, path).await, json!({"data": []}));
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        7
+    );
+    assert_eq!(problem(retry("?limit=0").await).await.status, 400);
 }
 
 #[tokio::test]

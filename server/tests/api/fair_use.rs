@@ -100,6 +100,7 @@ async fn work_on_a_whole_workspace_is_charged_to_the_address_and_the_workspace()
         (Method::GET, "/api/v1/export"),
         (Method::POST, "/api/v1/lab/projections/orders/rebuild"),
         (Method::POST, "/api/v1/lab/projections/orders/crash"),
+        (Method::POST, "/api/v1/dead-letters/retry"),
     ] {
         let app = TestApp::start_with(&["--requests-per-minute", "240"]).await;
         let educator = app.educator().await;

@@ -231,7 +231,7 @@ async fn pages_are_harmless(world: &World, people: &[Person]) {
         .await;
         for stream in page["data"].as_array().unwrap() {
             let name = stream["stream"].as_str().unwrap();
-            paths.push(format!("/streams/{name}"));
+            paths.push(format!("/lab/streams/{name}"));
             if let Some(sku) = name.strip_prefix("product-") {
                 paths.push(format!("/shop/{sku}"));
             }

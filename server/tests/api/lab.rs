@@ -108,15 +108,18 @@ async fn paused_lanes_do_not_delay_other_workspaces() {
 }
 
 #[tokio::test]
-async fn a_pause_ends_with_the_server() {
+async fn a_pause_outlasts_the_server() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     stock(&app, &educator, "pause").await;
     let answer = receive(&app, &educator, "mug", 4).await;
     let app = app.restart().await;
-    assert_eq!(on_hand(&app, &educator, &answer).await["data"]["on_hand"], 4);
     let listed = get(&app, &educator, "/api/v1/lab/projections").await;
-    assert_eq!(listed[0]["paused"], false);
+    let listed = listed.as_array().unwrap().iter();
+    let paused: Vec<_> = listed.filter(|status| status["paused"] == true).collect();
+    assert_eq!((paused.len(), &paused[0]["view"]), (1, &json!("inventory")));
+    stock(&app, &educator, "resume").await;
+    assert_eq!(on_hand(&app, &educator, &answer).await["data"]["on_hand"], 4);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use clock::{Clock as _, SystemClock};
 use domain::access::Role;
 use reqwest::StatusCode;
 
-use crate::app::{Person, TestApp, list_product, place_order};
+use crate::{
+    app::{Person, TestApp, list_product, place_order},
+    dials,
+};
 
 #[tokio::test]
 async fn every_visitor_sees_the_start_page() {
@@ -99,7 +102,7 @@ async fn an_order_and_a_product_link_to_streams_for_those_who_may_read_them() {
             let html = page.send().await.unwrap().text().await.unwrap();
             assert!(html.contains("class=\"freshness\""), "{path}: {html}");
             assert_eq!(
-                html.contains("href=\"/streams/"),
+                html.contains("href=\"/lab/streams/"),
                 links,
                 "{role:?} {path}: {html}"
             );
@@ -120,7 +123,15 @@ async fn the_lab_is_linked_for_those_who_may_read_the_log_and_refused_to_others(
         let person = app.with_role(&educator, role);
         let shop = page_of(&app, &person, "/shop").await.1;
         assert_eq!(shop.contains("href=\"/lab\""), reads, "{role:?}: {shop}");
-        for path in ["/lab", "/lab/split", "/lab/recording"] {
+        for path in [
+            "/lab",
+            "/lab/dials",
+            "/lab/streams",
+            "/lab/projections",
+            "/lab/dead-letters",
+            "/lab/split",
+            "/lab/recording",
+        ] {
             let (status, html) = page_of(&app, &person, path).await;
             assert_eq!(status == StatusCode::OK, reads, "{role:?} {path}: {status}");
             assert_eq!(
@@ -158,6 +169,86 @@ async fn the_map_has_the_drawing_of_its_sheet_and_the_names_of_its_boxes_without
         arabic.contains("direction=\"rtl\""),
         "the drawing is mirrored: {arabic}"
     );
+}
+
+#[tokio::test]
+async fn every_page_says_to_everybody_in_the_workspace_what_is_bent_and_by_whom() {
+    let app = TestApp::start().await;
+    let (educator, other) = (app.educator().await, app.educator().await);
+    let session = app.get("/api/v1/session").bearer_auth(&educator.token);
+    let session: serde_json::Value = session.send().await.unwrap().json().await.unwrap();
+    let bent = serde_json::json!({
+        "broker": {"delay_ms": 2_000},
+        "guarantees": {"duplicate_detection": false},
+    });
+    dials::set(&app, &educator, &bent).await;
+    let name = session["display_name"].as_str().unwrap();
+    let sentence = format!("Bent by {name}: broker delay 2 s, no duplicate detection");
+    for (role, reads_lab) in [
+        (Role::Educator, true),
+        (Role::Student, true),
+        (Role::Staff, false),
+        (Role::Customer, false),
+    ] {
+        let person = app.with_role(&educator, role);
+        for path in [
+            "/shop",
+            "/orders",
+            "/account",
+            "/lab",
+            "/lab/dials",
+            "/no-such-page",
+        ] {
+            let html = page_of(&app, &person, path).await.1;
+            assert!(html.contains(&sentence), "{role:?} {path}: {html}");
+            let has_link = html.contains("bent__link");
+            assert_eq!(has_link, reads_lab, "{role:?} {path}: {html}");
+        }
+    }
+    let elsewhere = page_of(&app, &other, "/shop").await.1;
+    assert!(!elsewhere.contains("Bent by"), "{elsewhere}");
+
+    dials::reset(&app, &educator).await;
+    for path in ["/shop", "/lab/dials"] {
+        let html = page_of(&app, &educator, path).await.1;
+        assert!(!html.contains("Bent by"), "{path}: {html}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_of_the_dials_has_every_dial_and_every_light_and_only_educators_get_controls() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let bent = serde_json::json!({"projections": {"orders": {"paused": true}}});
+    dials::set(&app, &educator, &bent).await;
+    for (role, controls) in [(Role::Educator, true), (Role::Student, false)] {
+        let person = app.with_role(&educator, role);
+        let (status, html) = page_of(&app, &person, "/lab/dials").await;
+        assert_eq!(status, StatusCode::OK, "{html}");
+        for dial in [
+            "broker.lose_acknowledgement",
+            "projections.orders.poison_type",
+            "cache.ttl_ms",
+            "payment.mode",
+            "mail.away",
+            "live.cut",
+            "clock.frozen",
+            "guarantees.publish_after_commit",
+        ] {
+            assert!(html.contains(&format!("id=\"{dial}\"")), "{dial}: {html}");
+        }
+        for invariant in domain::wire::Invariant::ALL {
+            let light = format!("data-light=\"{invariant}\"");
+            assert!(html.contains(&light), "{invariant}: {html}");
+        }
+        assert_eq!(html.matches("id=\"lab-drawing\"").count(), 1, "{html}");
+        for (view, is_bent) in [("orders", true), ("sales", false)] {
+            let id = format!("id=\"projections.{view}.paused\"");
+            let row = html.split('<').find(|tag| tag.contains(&id)).unwrap();
+            assert!(row.contains(&format!("data-bent=\"{is_bent}\"")), "{row}");
+        }
+        assert_eq!(html.contains("role=\"switch\""), controls, "{role:?}: {html}");
+    }
 }
 
 /// A page as a person gets it.
@@ -215,8 +306,11 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
         "/shop",
         "/orders",
         "/lab",
+        "/lab/dials",
+        "/lab/projections",
+        "/lab/dead-letters",
         "/lab/split",
-        "/streams",
+        "/lab/streams",
         "/no-such-page",
     ] {
         let response = app.get(path).header("cookie", &cookie).send().await.unwrap();
@@ -250,7 +344,7 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
     }
     nonces.sort();
     nonces.dedup();
-    assert_eq!(nonces.len(), 7, "a nonce is used once");
+    assert_eq!(nonces.len(), 10, "a nonce is used once");
 }
 
 #[tokio::test]
@@ -385,7 +479,7 @@ async fn pages_that_are_rendered_concurrently_do_not_mix() {
         }
     };
     for _ in 0..5 {
-        let paths = ["/orders", "/shop", "/basket", "/streams"];
+        let paths = ["/orders", "/shop", "/basket", "/lab/streams"];
         let pages = paths
             .iter()
             .flat_map(|path| [fetch(path, &one.token), fetch(path, &two.token)]);

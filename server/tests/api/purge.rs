@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::{
     app::{Person, TestApp, fields, list_product, problem},
     dead_letters::{get, receive},
+    dials,
     recordings::keep,
 };
 
@@ -43,6 +44,7 @@ async fn used(app: &TestApp) -> Person {
         get(app, &educator, &path).await;
     }
     keep(app, &educator, &json!({"title": "All of it"})).await;
+    dials::set(app, &educator, &json!({"payment": {"delay_ms": 1}})).await;
     // consumers write rows too
     app.settled(&educator).await;
     educator

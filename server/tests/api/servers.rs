@@ -8,7 +8,10 @@ use test_postgres::Database;
 
 use gateway::keys::KeyRing;
 
-use crate::app::{Live, Person, TEST_TIMEOUT, TestApp, list_product};
+use crate::{
+    app::{Live, Person, TEST_TIMEOUT, TestApp, list_product, problem},
+    dials,
+};
 
 /// Two servers on one database, for events and for views.
 pub(crate) async fn two(database: &Database) -> (TestApp, TestApp) {
@@ -312,4 +315,55 @@ async fn a_server_with_other_keys_on_the_same_database_does_not_start() {
     three.stop().await;
     let refused = one.restart_after(async |_| {}).await;
     assert!(matches!(refused, Err(server::StartError::SharedKeys(_))));
+}
+
+/// Whether a view of the person's workspace is paused at this server.
+async fn is_paused(app: &TestApp, person: &Person, view: &str) -> bool {
+    let listed = crate::dead_letters::get(app, person, "/api/v1/lab/projections").await;
+    let mut listed = listed.as_array().unwrap().iter();
+    listed.any(|status| status["view"] == view && status["paused"] == true)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dials_that_are_set_at_one_server_hold_at_the_other() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    let educator = one.educator().await;
+    let elsewhere = two.educator().await;
+    for (here, there) in [(&one, &two), (&two, &one)] {
+        let (mut live, first) = dials::follow(there, &educator).await;
+        let before = first["version"].as_u64().unwrap();
+        let paused = json!({"projections": {"products": {"paused": true}}});
+        let bent = dials::set(here, &educator, &paused).await;
+        assert!(is_paused(here, &educator, "products").await);
+        let told = live.next_of("dials").await;
+        assert_eq!(told["data"], json!(bent), "with the name of who did it");
+        assert!(is_paused(there, &educator, "products").await);
+        let stale = dials::put(there, &educator, &format!("\"{before}\""), &json!({})).await;
+        assert_eq!(problem(stale).await.status, 412);
+        let rest = dials::reset(there, &educator).await;
+        let (_, now) = dials::follow(here, &educator).await;
+        assert_eq!(now["version"], json!(rest.version));
+        assert!(!is_paused(here, &educator, "products").await);
+        assert!(!is_paused(there, &educator, "products").await);
+    }
+    assert_eq!(dials::dials_of(&one, &elsewhere).await.version, 0);
+    // a server that starts later has them from the beginning
+    let bent = dials::set(
+        &one,
+        &educator,
+        &json!({"projections": {"products": {"paused": true}}}),
+    )
+    .await;
+    let two = two.restart().await;
+    assert!(is_paused(&two, &educator, "products").await);
+    assert_eq!(dials::dials_of(&two, &educator).await, bent);
+    // and one that did not listen for a while misses no change
+    cut(&database).await;
+    dials::reset(&one, &educator).await;
+    let (_, now) = dials::follow(&two, &educator).await;
+    assert_eq!(now["bent"], json!([]));
+    assert!(!is_paused(&two, &educator, "products").await);
+    one.stop().await;
+    two.stop().await;
 }

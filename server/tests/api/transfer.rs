@@ -13,7 +13,7 @@ use std::{
 };
 
 use clock::{Clock as _, SystemClock};
-use domain::{access::Role, id::WorkspaceId, wire::Template};
+use domain::{access::Role, id::WorkspaceId, timestamp::Timestamp, wire::Template};
 use event_store::{EventStore, Workspace};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ use tempfile::TempDir;
 use test_postgres::Database;
 
 use crate::{
-    app::{Person, TestApp, fields, list_product, place_order, problem},
+    app::{Person, TestApp, fields, list_product, person, place_order, problem},
     dead_letters::{get, receive},
     schemas::append_as_of,
 };
@@ -253,6 +253,38 @@ async fn a_server_continues_an_imported_workspace() {
     );
     let student = elsewhere.student(&educator.join_code).await;
     assert_eq!(student.workspace, educator.workspace);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workspace_with_a_clock_of_its_own_goes_on_after_an_import_and_its_time_does_not_go_back() {
+    let app = TestApp::start().await;
+    let body = json!({"template": "empty", "clock": "2024-02-28T09:00:00Z"});
+    let educator = person(app.post("/api/v1/workspaces", &body).send().await.unwrap()).await;
+    receive(&app, &educator, "export-mug", 1).await;
+    let ahead = json!({"advance_ms": 10 * 365 * 86_400_000_i64});
+    let moved = app.post("/api/v1/lab/clock", &ahead).bearer_auth(&educator.token);
+    let moved: Value = moved.send().await.unwrap().json().await.unwrap();
+    receive(&app, &educator, "export-mug", 2).await;
+    let taken = download_export(&app, &educator).await;
+    app.stop().await;
+    let target = ImportTarget::files();
+    target.import(&taken).await.unwrap();
+    assert_eq!(target.export().await, taken);
+    let ImportTarget { folder, .. } = target;
+    let elsewhere = TestApp::start_on(folder).await;
+    let educator = elsewhere.with_role(&educator, Role::Educator);
+    let time = |clock: &Value| -> Timestamp { clock["now"].as_str().unwrap().parse().unwrap() };
+    let clock = get(&elsewhere, &educator, "/api/v1/lab/clock").await;
+    assert!(time(&clock) >= time(&moved), "{clock} after {moved}");
+    receive(&elsewhere, &educator, "export-mug", 4).await;
+    let report = get(&elsewhere, &educator, "/api/v1/verify").await;
+    assert_eq!(report["findings"], json!([]));
+    let lines = json_lines(&download_export(&elsewhere, &educator).await);
+    let times: Vec<_> = lines.iter().filter_map(|line| line["time"].as_str()).collect();
+    assert!(
+        times.iter().any(|time| time.starts_with("2024-02-28T")),
+        "{times:?}"
+    );
 }
 
 #[tokio::test]

@@ -133,6 +133,18 @@ impl Client {
         }
     }
 
+    /// Sets the dials of the workspace; every dial that is not named is at rest.
+    pub(crate) async fn bend(&self, dials: &Value) {
+        let (status, text) = self
+            .request_until_answered(|http, url| {
+                http.put(format!("{url}/api/v1/lab/dials"))
+                    .header("if-match", "*")
+                    .json(dials)
+            })
+            .await;
+        assert_eq!(status, StatusCode::OK, "{dials}: {text}");
+    }
+
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         let (status, text) = self
             .request_until_answered(|http, url| http.get(format!("{url}{path}")))

@@ -12,7 +12,7 @@ use crate::{
         folding::{DocumentStep, FoldedDocument},
     },
 };
-use domain::{token::ConsistencyToken, wire::Problem};
+use domain::{event::StoredEvent, token::ConsistencyToken, wire::Problem};
 
 /// The folds of one page's events.
 #[derive(Clone, Copy)]
@@ -25,6 +25,9 @@ pub(super) struct Folds {
     problem: RwSignal<Option<Problem>>,
     /// What the module knows of the log; `None` before the first event.
     known: StoredValue<Option<ConsistencyToken>>,
+    /// How many events of the page's stream the module knows.
+    #[cfg(not(feature = "ssr"))]
+    known_of_stream: StoredValue<usize>,
 }
 
 impl Folds {
@@ -35,6 +38,8 @@ impl Folds {
             is_ready: RwSignal::new(false),
             problem: RwSignal::new(None),
             known: StoredValue::new(None),
+            #[cfg(not(feature = "ssr"))]
+            known_of_stream: StoredValue::new(0),
         };
         #[cfg(not(feature = "ssr"))]
         module::load_when_wanted(folds);
@@ -68,6 +73,29 @@ impl Folds {
             return Vec::new();
         }
         module::documents(self, log, query).unwrap_or_default()
+    }
+
+    /// The aggregate of a stream before and after the event with this version; `events` are those of the
+    /// stream, from the first one on. Tracks whether the module is there.
+    pub(super) fn state(self, events: &[StoredEvent], version: u64) -> Option<DocumentStep> {
+        if !self.is_ready.get() {
+            return None;
+        }
+        module::state(self, events, version)
+    }
+
+    /// The documents that the events of a stream touch, at a version and at the one before: of this stream,
+    /// at this version, at most so many. `None` if the log does not have it. Tracks whether the module is
+    /// there.
+    pub(super) fn stream_documents(
+        self,
+        log: &EventLog,
+        query: (&str, u64, usize),
+    ) -> Option<Vec<DocumentStep>> {
+        if !self.is_ready.get() {
+            return None;
+        }
+        module::stream_documents(self, log, query)
     }
 
     /// Why no document can be shown.
@@ -107,14 +135,14 @@ mod module {
     use wasm_bindgen::{JsCast, JsValue};
     use wasm_bindgen_futures::JsFuture;
 
-    use super::{DocumentStep, EventLog, FoldedDocument, Folds};
+    use super::{DocumentStep, EventLog, FoldedDocument, Folds, StoredEvent};
     use crate::{
         FOLD, LOAD_FOLDS,
         api::unreachable_server,
         erased_effects::{effect, spawn},
         lab::{
             event_log::covers,
-            folding::{BEGIN, DOCUMENTS, EXTEND, STEP},
+            folding::{BEGIN, DOCUMENTS, EXTEND, STATE, STEP, STREAM, STREAM_DOCUMENTS},
         },
     };
 
@@ -151,6 +179,24 @@ mod module {
     ) -> Option<Vec<FoldedDocument>> {
         folds.tell(log)?;
         ask(DOCUMENTS, &json!(query).to_string())
+    }
+
+    pub(super) fn state(folds: Folds, events: &[StoredEvent], version: u64) -> Option<DocumentStep> {
+        let known = folds.known_of_stream.get_value();
+        if let Some(new) = events.get(known..).filter(|new| !new.is_empty()) {
+            question(STREAM, &serde_json::to_string(new).ok()?)?;
+            folds.known_of_stream.set_value(events.len());
+        }
+        ask::<Option<DocumentStep>>(STATE, &version.to_string())?
+    }
+
+    pub(super) fn stream_documents(
+        folds: Folds,
+        log: &EventLog,
+        query: (&str, u64, usize),
+    ) -> Option<Vec<DocumentStep>> {
+        folds.tell(log)?;
+        ask::<Option<Vec<DocumentStep>>>(STREAM_DOCUMENTS, &json!(query).to_string())?
     }
 
     impl Folds {
@@ -192,7 +238,7 @@ mod module {
 mod module {
     //! Only browsers load the module.
 
-    use super::{DocumentStep, EventLog, FoldedDocument, Folds};
+    use super::{DocumentStep, EventLog, FoldedDocument, Folds, StoredEvent};
 
     pub(super) fn step(_: Folds, _: &EventLog, _: usize) -> Option<Vec<DocumentStep>> {
         None
@@ -203,6 +249,18 @@ mod module {
         _: &EventLog,
         _: (&str, usize, usize, bool),
     ) -> Option<Vec<FoldedDocument>> {
+        None
+    }
+
+    pub(super) fn state(_: Folds, _: &[StoredEvent], _: u64) -> Option<DocumentStep> {
+        None
+    }
+
+    pub(super) fn stream_documents(
+        _: Folds,
+        _: &EventLog,
+        _: (&str, u64, usize),
+    ) -> Option<Vec<DocumentStep>> {
         None
     }
 }

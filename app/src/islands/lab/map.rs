@@ -21,7 +21,7 @@ mod hop_list;
 mod session;
 mod status;
 mod views;
-mod wording;
+pub(super) mod wording;
 
 use domain::{token::ConsistencyToken, wire::ProjectionStatus};
 use leptos::prelude::*;

@@ -60,6 +60,8 @@ struct SplitSession {
     staleness: RwSignal<Staleness>,
     /// The places of the views that are shown.
     chosen: RwSignal<Vec<usize>>,
+    /// The names of the views that are paused.
+    paused: RwSignal<Vec<String>>,
     /// Why something that was asked for was refused.
     problem: RwSignal<Option<Problem>>,
 }
@@ -76,7 +78,9 @@ impl Island for LabSplit {
             own_orders,
             may_control,
         } = self;
+        let paused = projections.iter().filter(|status| status.paused);
         let session = SplitSession {
+            paused: RwSignal::new(paused.map(|status| status.view.clone()).collect()),
             head: RwSignal::new(head),
             events: RwSignal::new(Vec::new()),
             staleness: RwSignal::new(Staleness::default()),
@@ -98,11 +102,10 @@ impl Island for LabSplit {
         let product = product_in_stock(products.map(|(_, listing)| *listing));
         let choices = listings.iter().enumerate();
         let choices: Vec<View> = choices.map(|(at, (name, _))| choice(session, at, name)).collect();
-        let columns = listings.into_iter().enumerate().map(|(at, (name, listing))| {
-            let status = projections.iter().find(|status| status.view == name);
-            let is_paused = status.is_some_and(|status| status.paused);
-            view_column::column(session, (at, name), listing, is_paused, may_control)
-        });
+        let columns = listings
+            .into_iter()
+            .enumerate()
+            .map(|(at, (name, listing))| view_column::column(session, (at, name), listing, may_control));
         let columns: Vec<View> = columns.collect();
         let refusal = move || {
             let words = session.problem.with(|problem| problem.as_ref().map(explain));

@@ -133,7 +133,7 @@ fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> Vie
     let page = page.map(|(href, words)| view! { <a href=href>{words}</a> });
     let name = view! { <span class="mono muted">{kind.to_owned()}"-"</span><Id id=id.to_owned() /> };
     let name = if reads_streams {
-        view! { <a href=format!("/streams/{stream}")>{name}</a> }.erase()
+        view! { <a href=format!("/lab/streams/{stream}")>{name}</a> }.erase()
     } else {
         name.erase()
     };

@@ -55,7 +55,7 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
     let name = event_label(&event).unwrap_or_default();
     let kind = event.clone();
     let event = if reads_streams() {
-        view! { <a class="mono" href=["/streams/", &stream].concat()>{event}</a> }.erase()
+        view! { <a class="mono" href=["/lab/streams/", &stream].concat()>{event}</a> }.erase()
     } else {
         view! { <code>{event}</code> }.erase()
     };

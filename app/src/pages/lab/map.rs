@@ -1,15 +1,15 @@
 //! The page of the live map: a sheet of the drawing, over which the island draws what happens. Without a
 //! script it shows the drawing, and the figures of the moment at which it was rendered.
 
-use drawing::{Names, Sheet};
+use drawing::Sheet;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use super::{head, lab, sheet::Subject};
 use crate::{
-    Theme, api,
+    api,
     erase::{Erase, View},
-    islands::{DRAWING, Island, LabMap, STAGE},
+    islands::{Island, LabMap, STAGE},
     language::language,
     pages::{problem_view, suspend},
     text,
@@ -21,15 +21,7 @@ pub(crate) fn LabMapPage() -> impl IntoView {
     lab(|may_control| {
         let language = language();
         let sheet = use_query_map().with_untracked(|query| query.get("sheet").unwrap_or_default());
-        let subject = Subject {
-            sheet: Sheet::parse(&sheet).unwrap_or_default(),
-            theme: match use_context::<Theme>().unwrap_or_default() {
-                Theme::Light => drawing::Theme::Light,
-                Theme::Dark | Theme::Auto => drawing::Theme::Dark,
-            },
-            names: use_context().unwrap_or(Names::DOCUMENT),
-            language,
-        };
+        let subject = Subject::of_request(Sheet::parse(&sheet).unwrap_or_default());
         let title = text::lab::map(language);
         let pipeline = api::pipeline();
         suspend(async move {
@@ -48,15 +40,7 @@ pub(crate) fn LabMapPage() -> impl IntoView {
                             <p class="notice">{text::lab_page::needs_script(language)}</p>
                         </noscript>
                         <div class="lab" id=STAGE>
-                            <div
-                                class="lab__drawing"
-                                id=DRAWING
-                                data-sheet-theme=subject.theme.as_str()
-                                role="region"
-                                aria-label=text::lab_page::drawing(language)
-                                tabindex="0"
-                                inner_html=subject.svg()
-                            ></div>
+                            {subject.stage()}
                             {map.island()}
                         </div>
                     }

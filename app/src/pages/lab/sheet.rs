@@ -7,8 +7,15 @@ use std::{
 
 use domain::language::Language;
 use drawing::{Format, Labels, Names, Outline, OutlineArrow, OutlineBox, Request, Sheet};
+use leptos::prelude::*;
 
-use crate::islands::{LabArrow, LabBox, LabSheet};
+use crate::{
+    Theme,
+    erase::{Erase, View},
+    islands::{DRAWING, LabArrow, LabBox, LabSheet},
+    language::language,
+    text,
+};
 
 /// What a drawing depends on. Each member has a few values, so all drawings fit into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +27,35 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    /// A sheet for the page of this request.
+    pub(super) fn of_request(sheet: Sheet) -> Self {
+        Self {
+            sheet,
+            theme: match use_context::<Theme>().unwrap_or_default() {
+                Theme::Light => drawing::Theme::Light,
+                Theme::Dark | Theme::Auto => drawing::Theme::Dark,
+            },
+            names: use_context().unwrap_or(Names::DOCUMENT),
+            language: language(),
+        }
+    }
+
+    /// The drawing as a part of a page, over which its island draws.
+    pub(super) fn stage(self) -> View {
+        view! {
+            <div
+                class="lab__drawing"
+                id=DRAWING
+                data-sheet-theme=self.theme.as_str()
+                role="region"
+                aria-label=text::lab_page::drawing(self.language)
+                tabindex="0"
+                inner_html=self.svg()
+            ></div>
+        }
+        .erase()
+    }
+
     /// The SVG for a page. Placing its texts takes a while, so it is drawn once.
     pub(super) fn svg(self) -> Arc<str> {
         static DRAWN: LazyLock<RwLock<HashMap<Subject, Arc<str>>>> = LazyLock::new(RwLock::default);

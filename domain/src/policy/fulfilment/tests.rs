@@ -1,5 +1,6 @@
 //! Fulfilment, step by step: the reactions to each event.
 
+mod one_clock;
 mod simulation;
 
 use super::*;

@@ -61,6 +61,18 @@ impl Broker for InProcessBroker {
         }
     }
 
+    async fn publish_to(&self, groups: &[&'static str], partition: PartitionId, events: Events) {
+        let known = lock(&self.groups);
+        let chosen: Vec<_> = groups
+            .iter()
+            .filter_map(|name| known.get(name).cloned())
+            .collect();
+        drop(known);
+        for group in chosen {
+            group.accept(partition, &events);
+        }
+    }
+
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
         let group = lock(&self.groups)
             .entry(group)
@@ -162,7 +174,8 @@ impl Group {
                 if queue.window.is_empty() && queue.stored_up_to.is_none() {
                     queue.last_taken = first.position.saturating_sub(1);
                 }
-                queue.stored_up_to = Some(last.position);
+                // Events that were published before their commit may come late.
+                queue.stored_up_to = queue.stored_up_to.max(Some(last.position));
             } else {
                 queue.window.extend(events.iter().cloned());
             }

@@ -130,6 +130,10 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// Delivers events of one partition to every group. Called in the order of positions.
     async fn publish(&self, partition: PartitionId, events: Events);
 
+    /// Delivers events of one partition to these groups alone, at once: also events that are not stored, and
+    /// may never be. A broker that cannot choose groups delivers nothing.
+    async fn publish_to(&self, _groups: &[&'static str], _partition: PartitionId, _events: Events) {}
+
     /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group
     /// gets events from then on; earlier ones are history, and are read from the event store.
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber>;

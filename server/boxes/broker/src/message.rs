@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
-    /// A server has begun to listen; the others tell it what educators have decided.
+    /// A server has begun to listen; the others tell it what is in memory only.
     Hello,
     /// Documents of a handler have changed without an event of their own: another generation of it is live,
     /// or parked events of it were released.
@@ -22,17 +22,6 @@ pub enum ServerMessage {
         workspace: WorkspaceId,
         /// The name of the handler.
         handler: String,
-    },
-    /// An educator has paused the lanes of a handler, or resumed them.
-    Paused {
-        /// The workspace.
-        workspace: WorkspaceId,
-        /// The name of the handler.
-        handler: String,
-        /// Whether they are paused.
-        paused: bool,
-        /// Orders the decisions: the latest is valid.
-        at: u64,
     },
     /// Lanes have committed changes of these workspaces, and have handed them over in the read model.
     Folded {
@@ -47,6 +36,11 @@ pub enum ServerMessage {
         workspace: WorkspaceId,
         /// The name of the handler.
         handler: String,
+    },
+    /// The stored dials of a workspace have changed.
+    DialsChanged {
+        /// The workspace.
+        workspace: WorkspaceId,
     },
     /// A workspace is observed in the lab of a server: for the next minute the others send it the hops that
     /// they make there.

@@ -125,6 +125,24 @@ async fn every_group_gets_every_event_in_order() {
 }
 
 #[tokio::test]
+async fn events_for_some_groups_reach_no_other() {
+    let fixture = StoreFixture::new().await;
+    let broker = InProcessBroker::new(fixture.store.clone());
+    let (mut chosen, mut other) = (broker.subscribe("a").await, broker.subscribe("b").await);
+    fixture
+        .append("inventory-mug-1", &[received(1), received(1)])
+        .await;
+    let events = fixture.published().await;
+    let groups = ["a", "without subscribers"];
+    broker
+        .publish_to(&groups, partition(&fixture), vec![events[0].clone()])
+        .await;
+    broker.publish(partition(&fixture), vec![events[1].clone()]).await;
+    assert_eq!(positions(&mut *chosen, 2).await, [1, 2]);
+    assert_eq!(positions(&mut *other, 2).await, [2]);
+}
+
+#[tokio::test]
 async fn a_partition_is_with_one_subscriber_of_a_group_at_a_time() {
     let fixture = StoreFixture::new().await;
     let broker = InProcessBroker::new(fixture.store.clone());

@@ -125,4 +125,9 @@ pub trait Cache: Send + Sync + Debug {
 
     /// Drops all answers; for the switch of a generation.
     async fn clear(&self);
+
+    /// Whether it keeps answers of a workspace; one that does not loads each of them.
+    fn keeps(&self, _workspace: WorkspaceId) -> bool {
+        true
+    }
 }

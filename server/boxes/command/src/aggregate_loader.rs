@@ -12,7 +12,7 @@ use domain::{
     event::{DomainEvent, EventPayload, StoredEvent},
     id::{StreamName, WorkspaceId},
 };
-use event_store::{Direction, EventStore, Snapshot, StoreError};
+use event_store::{Direction, EventStore, Snapshot, StoreError, StreamAppendAnswer};
 use moka::future::Cache;
 
 /// The number of events after the last snapshot at which a new one is saved.
@@ -112,16 +112,22 @@ impl AggregateLoader {
         }
     }
 
-    /// Caches the state after `events` were appended to `loaded`.
+    /// Caches the state after `events` were appended to `loaded`. Where others were appended in between, the
+    /// state is not known, and is read the next time.
     pub(super) async fn advance<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
-        stream: &StreamName,
+        appended: &StreamAppendAnswer,
         loaded: &LoadedAggregate<D::State>,
         events: &[&D::Event],
     ) {
+        let (stream, version) = (&appended.stream, loaded.version + events.len() as u64);
+        if appended.version != version {
+            self.states.invalidate(&(workspace, stream.clone())).await;
+            return;
+        }
         let next = LoadedAggregate {
-            version: loaded.version + events.len() as u64,
+            version,
             state: events
                 .iter()
                 .fold(loaded.state.clone(), |state, event| D::evolve(state, event)),

@@ -10,6 +10,7 @@
 //! | `intent` | parses and validates a request, before any state is loaded |
 //! | `handlers` | commands that need other streams or a provider, or append to more than one stream |
 //! | `repository` | loads a command's aggregate and appends the decided events; executes every other command |
+//! | `append_port` | the port to the event store, and what keeps commands apart |
 //! | `answer` | the answer to a command, and again to a repeated one |
 //! | `command_hops` | the arrows that a command and its events cross, for the live map |
 //! | `retry`, `stream_locks` | optimistic concurrency, and the locks that keep conflicts rare |
@@ -20,6 +21,7 @@
 
 mod aggregate_loader;
 mod answer;
+mod append_port;
 mod command_hops;
 mod failure;
 mod guests;
@@ -36,6 +38,7 @@ mod template;
 mod tests;
 mod workspaces;
 
+pub use append_port::{AppendPort, Isolation};
 pub use failure::{CommandFailure, StorageUnit};
 pub use guests::Visit;
 pub use intent::Intent;

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{
     aggregate_loader::{Aggregate, AggregateLoader, Freshness, LoadedAggregate},
+    append_port::{AppendPort, Isolation, StorePort},
     command_hops::{AppendSpans, Validation},
     failure::CommandFailure,
     intent::Intent,
@@ -32,12 +33,17 @@ use event_store::{
     Append, AppendAnswer, AppendError, EventStore, Expected, NewEvent, StoreError, StreamAppend,
 };
 use identity::{People, PeopleError};
+use workspace_clock::Clocks;
 
 /// Loads aggregates from an event store, and appends their events.
 #[derive(Debug)]
 pub(super) struct Repository {
     pub(super) store: Arc<dyn EventStore>,
+    /// Appends to the store.
+    pub(super) port: Arc<dyn AppendPort>,
     pub(super) clock: SharedClock,
+    /// The clocks of workspaces; without them, events have the time of the machine's clock.
+    pub(super) clocks: Option<Arc<Clocks>>,
     /// The most events of a sandbox.
     pub(super) max_events: Option<u64>,
     /// The stored documents of workspaces; without them, no notification is known.
@@ -74,8 +80,10 @@ impl Repository {
     pub(super) fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
         Self {
             loader: AggregateLoader::new(Arc::clone(&store)),
+            port: Arc::new(StorePort(Arc::clone(&store))),
             store,
             clock,
+            clocks: None,
             max_events: None,
             documents: None,
             storage: None,
@@ -128,12 +136,41 @@ impl Repository {
         self.append::<D>(intent, &loaded, decision, &[]).await
     }
 
-    /// Waits for the lock of the intent's stream, and begins the attempts under it.
+    /// Begins the attempts of an intent; where the commands of its stream wait for each other, under the lock
+    /// of the stream.
     pub(super) async fn attempts<'a>(&'a self, intent: &'a Intent) -> Attempts<'a> {
-        Attempts::new(
-            intent,
-            self.stream_locks.lock(intent.workspace, &intent.stream).await,
-        )
+        let isolation = self.isolation(intent);
+        let stream_lock = match isolation {
+            Isolation::Queue => Some(self.stream_locks.lock(intent.workspace, &intent.stream).await),
+            Isolation::VersionCheck | Isolation::Nothing => None,
+        };
+        // Only the version check finds that a cached state is out of date.
+        let freshness = match isolation {
+            Isolation::Queue | Isolation::VersionCheck => Freshness::Cached,
+            Isolation::Nothing => Freshness::Read,
+        };
+        Attempts::new(intent, stream_lock, freshness)
+    }
+
+    fn isolation(&self, intent: &Intent) -> Isolation {
+        self.port.isolation(intent.workspace, &intent.stream)
+    }
+
+    /// Whether the intent's stream may be at this version.
+    pub(super) fn is_expected(&self, intent: &Intent, version: u64) -> bool {
+        intent.expected.is_met_by(version) || self.isolation(intent) == Isolation::Nothing
+    }
+
+    /// The intent under the id that names it, which may be a new one.
+    pub(super) fn identified(&self, intent: Intent) -> Intent {
+        match self.port.new_id(&intent) {
+            None => intent,
+            Some(command_id) => Intent {
+                command_id,
+                may_be_repeated: false,
+                ..intent
+            },
+        }
     }
 
     /// The aggregate of the intent's stream, at a version that the caller expects.
@@ -146,7 +183,7 @@ impl Repository {
             .loader
             .load::<D>(intent.workspace, &intent.stream, freshness)
             .await?;
-        if intent.expected.is_met_by(loaded.version) {
+        if self.is_expected(intent, loaded.version) {
             Ok(loaded)
         } else {
             Err(AttemptError::VersionMismatch {
@@ -185,6 +222,7 @@ impl Repository {
         self.seal(intent, &mut events).await?;
         let own = self.stream_append(&intent.stream, loaded.version, &events)?;
         self.reserve(intent, &own, &events).await?;
+        self.read_clock(intent.workspace).await?;
         let first_id = own.events.first().map(|event| event.event_id);
         let mut streams = vec![own];
         for reservation in reservations {
@@ -200,7 +238,7 @@ impl Repository {
             .first()
             .unwrap_or_else(|| tracing::info_span!("Event Store"));
         let appended = self
-            .store
+            .port
             .append(self.append_request(intent, streams))
             .instrument(span)
             .await;
@@ -213,15 +251,13 @@ impl Repository {
         if is_ours {
             // As they are stored: a state is cached and saved with its personal texts sealed.
             let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
-            self.loader
-                .advance::<D>(intent.workspace, &intent.stream, loaded, &events)
-                .await;
-            for StreamDecision {
-                stream,
-                loaded,
-                events,
-            } in reservations
-            {
+            let mut streams = appended.streams.iter();
+            if let Some(own) = streams.next() {
+                self.loader
+                    .advance::<D>(intent.workspace, own, loaded, &events)
+                    .await;
+            }
+            for (StreamDecision { loaded, events, .. }, stream) in reservations.iter().zip(streams) {
                 let events: Vec<_> = events.iter().collect();
                 self.loader
                     .advance::<Email>(intent.workspace, stream, loaded, &events)
@@ -229,6 +265,14 @@ impl Repository {
             }
         }
         Ok(appended)
+    }
+
+    /// Has the clock of a workspace read, by which the event store records the events of an append: they
+    /// never have the machine's time in a workspace with another one.
+    pub(super) async fn read_clock(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
+        let Some(clocks) = &self.clocks else { return Ok(()) };
+        let read = clocks.prepare(workspace).await;
+        read.map_err(|error| StoreError::Unavailable(format!("the workspace's clock: {error}")))
     }
 
     /// Counts what the events of the command's own stream can become, or refuses them. Those of the streams

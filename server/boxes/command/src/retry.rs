@@ -59,7 +59,7 @@ impl From<PeopleError> for AttemptError {
     }
 }
 
-/// The attempts of one command, under the lock of its stream.
+/// The attempts of one command, under the lock of its stream if its commands wait for each other.
 pub(super) struct Attempts<'a> {
     intent: &'a Intent,
     stream_lock: Option<MutexGuard<'a, ()>>,
@@ -70,11 +70,15 @@ pub(super) struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(intent: &'a Intent, stream_lock: MutexGuard<'a, ()>) -> Self {
+    pub(super) fn new(
+        intent: &'a Intent,
+        stream_lock: Option<MutexGuard<'a, ()>>,
+        freshness: Freshness,
+    ) -> Self {
         Self {
             intent,
-            stream_lock: Some(stream_lock),
-            freshness: Freshness::Cached,
+            stream_lock,
+            freshness,
             conflict: 0,
             made: 0,
         }

@@ -15,6 +15,7 @@ use domain::{
     decider::Decider as _,
     id::{StreamName, WorkspaceId},
     language::Language,
+    timestamp::Timestamp,
     wire::{
         CommandAnswer, CommandRequest,
         hops::{Arrow, HopOutcome},
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 use super::{
     aggregate_loader::Freshness,
+    append_port::AppendPort,
     command_hops::CommandHop,
     failure::CommandFailure,
     guests::Guests,
@@ -40,9 +42,10 @@ use super::{
     template::PreparedTemplate,
 };
 use clock::SharedClock;
-use event_store::EventStore;
+use event_store::{EventStore, StoreError};
 use identity::{People, session_status::PresentedToken};
 use payment::PaymentProvider;
+use workspace_clock::Clocks;
 
 /// Carries out commands: authorises each, decides it and appends its events.
 #[derive(Debug)]
@@ -71,6 +74,41 @@ impl CommandService {
             payments: None,
             guests: Guests::default(),
         }
+    }
+
+    /// Records events by the clocks of their workspaces, which the store's clock has to know.
+    #[must_use]
+    pub fn with_clocks(mut self, clocks: Arc<Clocks>) -> Self {
+        self.repository.clocks = Some(clocks);
+        self
+    }
+
+    /// Begins the clock of a new workspace: at a time, or now.
+    pub(super) async fn begin_clock(
+        &self,
+        workspace: WorkspaceId,
+        at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        match (&self.repository.clocks, at) {
+            (Some(clocks), None) => clocks.opened(workspace),
+            (Some(clocks), Some(at)) => {
+                let begun = clocks.open_at(workspace, at).await;
+                begun.map_err(|error| StoreError::Unavailable(format!("the workspace's clock: {error}")))?;
+            }
+            (None, None) => {}
+            (None, Some(_)) => {
+                let reason = "this command service has no clocks of workspaces";
+                return Err(StoreError::Unavailable(reason.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends through this port.
+    #[must_use]
+    pub fn with_port(mut self, port: Arc<dyn AppendPort>) -> Self {
+        self.repository.port = port;
+        self
     }
 
     /// Refuses appends of clients to a sandbox that has this number of events. Commands of process managers
@@ -250,7 +288,8 @@ impl CommandService {
                 command: intent.command_type,
             });
         }
-        let (repository, intent) = (&self.repository, &intent);
+        let repository = &self.repository;
+        let intent = &repository.identified(intent);
         if let Some(answer) = repository.earlier_answer(intent).await? {
             return Ok(answer);
         }

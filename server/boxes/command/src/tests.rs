@@ -1,12 +1,13 @@
 //! Commands, end to end on a real store: accepted, repeated, unknown, malformed and refused; `concurrency`
 //! has those that conflict, `attempts` those that share a command, `mailboxes` those of accounts with one
-//! address in several spellings, `stock` those that move the stock of an order, and `hops` what the live map
-//! shows of all of them.
+//! address in several spellings, `stock` those that move the stock of an order, `ports` those through a port
+//! that holds fewer guarantees, and `hops` what the live map shows of all of them.
 
 mod attempts;
 mod concurrency;
 mod hops;
 mod mailboxes;
+mod ports;
 mod stock;
 
 use std::sync::Arc;

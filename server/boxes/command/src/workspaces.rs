@@ -12,6 +12,7 @@ use domain::{
     id::WorkspaceId,
     language::Language,
     rejection::{Rejection, Violations},
+    timestamp::Timestamp,
     wire::{OpenWorkspace, Template},
 };
 use telemetry::security::{SecurityEvent, SecurityRecord};
@@ -30,6 +31,9 @@ use event_store::{
 
 /// How often a taken code is replaced before the opening fails.
 const CODE_ATTEMPTS: usize = 8;
+
+/// The earliest time at which the clock of a workspace begins: the beginning of 2000.
+const EARLIEST_CLOCK: Timestamp = Timestamp::from_micros(946_684_800_000_000);
 
 /// The admission of a person to a workspace.
 #[derive(Debug, Clone)]
@@ -123,7 +127,7 @@ impl Workspaces {
     }
 
     /// Opens a workspace and fills it. The caller becomes its educator, named `display_name`. A workspace and
-    /// an educator without a name get one in the language of the request.
+    /// an educator without a name get one in the language of the request. Its clock may begin in the past.
     pub async fn open(
         &self,
         request: &OpenWorkspace,
@@ -142,6 +146,13 @@ impl Workspaces {
         );
         violations.require_name(name, MAX_WORKSPACE_NAME, "name");
         require_display_name(&mut violations, display_name.trim(), "display_name");
+        violations.require(
+            request
+                .clock
+                .is_none_or(|at| (EARLIEST_CLOCK..=self.clock.now()).contains(&at)),
+            "clock",
+            "is neither before the year 2000 nor in the future",
+        );
         violations.finish()?;
 
         let mut workspace = Workspace {
@@ -160,6 +171,7 @@ impl Workspaces {
             attempts += 1;
             workspace.join_code = new_join_code();
         }
+        self.commands.begin_clock(workspace.id, request.clock).await?;
         self.fill(&workspace, language).await?;
         let admission = self.admit(workspace, Role::Educator, display_name);
         admission.note(SecurityEvent::WorkspaceOpened);

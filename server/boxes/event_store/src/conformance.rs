@@ -141,6 +141,7 @@ macro_rules! conformance_suite {
             nothing_but_a_digest_without_a_key_can_be_changed
             events_of_a_type_are_found_in_every_block
             times_are_in_the_order_of_positions_though_the_clock_is_put_back
+            events_have_the_time_of_their_workspace_also_in_one_group
             a_row_that_cannot_be_read_hides_no_other
         );
 

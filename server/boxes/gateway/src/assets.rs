@@ -63,7 +63,7 @@ pub struct Manifest {
     pub files: Vec<ManifestFile>,
 }
 
-/// The bundles of the lab: its pages load one of the first three.
+/// The bundles of the lab: its pages load one of them, and some of them the module that folds.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ManifestLab {
     /// The map's.
@@ -72,7 +72,13 @@ pub struct ManifestLab {
     pub split: ManifestBundle,
     /// That of the recordings.
     pub recording: ManifestBundle,
-    /// The module that folds, which map and recordings load when they first want a document.
+    /// That of the dials.
+    pub dials: ManifestBundle,
+    /// That of event handlers and dead letters.
+    pub handlers: ManifestBundle,
+    /// That of streams and events.
+    pub log: ManifestBundle,
+    /// The module that folds, which map, recordings and streams load when they first want a document.
     pub folds: ManifestBundle,
 }
 

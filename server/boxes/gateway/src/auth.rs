@@ -143,7 +143,20 @@ impl Caller {
         } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "only staff and educators may see dead letters",
+                "only staff and educators may handle dead letters",
+            ))
+        }
+    }
+
+    /// Refuses customers: the people who run the shop handle dead letters, and students look at them.
+    pub(super) fn require_dead_letter_reader(&self) -> Result<(), ApiProblem> {
+        let role = self.actor().role;
+        if role.runs_shop() || role.reads_lab() {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "only staff, students and educators may see dead letters",
             ))
         }
     }

@@ -49,7 +49,7 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::RunningConsumer;
 use identity::People;
-use lab::{Lab, hops::Observatory, recordings::Recordings};
+use lab::{Lab, hops::Observatory, invariants::Invariants, recordings::Recordings};
 use lifecycle::{Presence, Sweeper};
 use mail::mailbox::Mailbox;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -66,6 +66,7 @@ use limits::{
     Client, HeavyWork, MailRequests, OpeningLimit, PasswordAttempts, RateLimit, Turns, password_turns,
 };
 pub use listener::Listener;
+pub use live::Line;
 use live::SocketQuota;
 pub use observability::recorder;
 use observability::{RenderedMetrics, RequestMetrics};
@@ -129,6 +130,8 @@ pub struct Dependencies {
     pub lab: Lab,
     /// The hops of workspaces that students and educators look at.
     pub observatory: Arc<Observatory>,
+    /// The invariants of workspaces, which are checked while a person looks or a dial is bent.
+    pub invariants: Arc<Invariants>,
     /// Keeps recordings of the lab.
     pub recordings: Recordings,
     /// Box 10, the query API.
@@ -151,6 +154,8 @@ pub struct Dependencies {
     pub links: Arc<UnsubscribeLinks>,
     /// How the picture names the event bus and the search index, after the running configuration.
     pub picture_names: drawing::Names,
+    /// The line to the clients of live sockets.
+    pub line: Arc<dyn Line>,
     /// The metrics of all boxes.
     pub metrics: PrometheusHandle,
 }

@@ -1,22 +1,25 @@
-//! The live socket: one task for each connection, which sends the frames of the query API and the hops of the
-//! lab, and receives commands.
+//! The live socket: one task for each connection, which sends the frames of the query API and what the lab
+//! shows, and receives commands.
 //!
 //! The server closes the connection, with a code and a reason, when the token, its session or the workspace
 //! ends, when the server stops, when the client does not answer a ping, when its frames are a flood
-//! ([`flood`]), or when they cannot be read ([`closing`]). A client that takes no more data is disconnected.
+//! ([`flood`]), when they cannot be read ([`closing`]), or when its line is cut ([`mod@line`]). A client that
+//! takes no more data is disconnected.
 //! The number of connections is limited ([`sockets`]).
 //!
 //! There are many connections, most of them idle, and a change wakes all that show it. So a connection has
 //! one timer ([`deadlines`]), starts a task for commands with the first one ([`command_queue`]), polls a rare
 //! signal only when it has come ([`signals`]), and sends waiting frames together. Work that needs much memory
-//! is boxed, and so are subscriptions that few have ([`hops`]), so that an idle connection does not hold it.
+//! is boxed, and so are subscriptions to the lab ([`lab_topics`]), so that an idle connection does not hold
+//! it.
 
 mod access;
 mod closing;
 mod command_queue;
 mod deadlines;
 mod flood;
-mod hops;
+mod lab_topics;
+mod line;
 mod signals;
 mod sockets;
 
@@ -29,7 +32,9 @@ use domain::{
     wire::{ClientFrame, LabTopic, Problem, ServerFrame},
 };
 use futures::SinkExt;
+use lab::hops::HopBatch;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use self::{
@@ -37,17 +42,20 @@ use self::{
     command_queue::{CommandQueue, QueuedCommand, next_answer},
     deadlines::{Deadlines, Due},
     flood::{FLOOD, FloodMeter},
-    hops::{HopSubscriptions, next_hops},
+    lab_topics::{Followed, LabNews, LabSubscriptions, next_news},
+    line::{CUT, HeldFrames, next_released},
     signals::{Signal, Signals},
 };
 use super::{
     SharedGateway,
+    api::opened_dials,
     auth::Caller,
     json_body,
     limits::{Client, Limit, note_refusal},
     problem::{ApiProblem, Kind},
 };
-use query::live::{LiveItem, LiveSession, Subscribe};
+pub use line::Line;
+use query::live::{LiveItem, LiveSession, Subscribe, is_change};
 pub(super) use sockets::{SocketOwner, SocketPermit, SocketQuota};
 
 /// The name of the WebSocket subprotocol.
@@ -75,18 +83,19 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
         session,
         socket,
         commands: None,
-        hops: None,
+        lab: None,
+        held: None,
         flood: FloodMeter::default(),
     };
     let end = connection.run().await;
     let Connection {
         gateway,
         session,
-        hops,
+        lab,
         socket,
         ..
     } = connection;
-    drop((session, hops));
+    drop((session, lab));
     let shutdown_timeout = gateway.limits.shutdown_timeout();
     Box::pin(closing::close(socket, end, shutdown_timeout)).await;
     metrics::gauge!("foldline_live_connections").decrement(1.0);
@@ -101,8 +110,10 @@ struct Connection {
     socket: WebSocket,
     /// Absent before the first command.
     commands: Option<CommandQueue>,
-    /// Absent without a subscription to the hops.
-    hops: Option<Box<HopSubscriptions>>,
+    /// Absent without a subscription to the lab.
+    lab: Option<Box<LabSubscriptions>>,
+    /// Absent while the line holds no frame back.
+    held: Option<Box<HeldFrames>>,
     flood: FloodMeter,
 }
 
@@ -130,9 +141,14 @@ impl Connection {
                     timer.as_mut().reset(deadlines.next());
                     done
                 }
-                item = self.session.next() => self.forward(item).await,
-                Some(answer) = next_answer(self.commands.as_mut()) => self.send(answer.as_ref()).await,
-                hops = next_hops(self.hops.as_deref_mut()) => self.send(hops.as_ref()).await,
+                released = next_released(self.held.as_deref_mut()) => self.release(released).await,
+                item = self.session.next(), if self.held.is_none() => self.forward(item).await,
+                Some(answer) = next_answer(self.commands.as_mut()), if self.held.is_none() => {
+                    self.send(answer.as_ref()).await
+                }
+                news = next_news(self.lab.as_deref_mut()), if self.held.is_none() => {
+                    Box::pin(self.tell(*news)).await
+                }
                 message = self.socket.recv() => {
                     if deadlines.heard() {
                         timer.as_mut().reset(deadlines.next());
@@ -243,7 +259,7 @@ impl Connection {
             }
             ClientFrame::Unsubscribe { id } => {
                 self.session.unsubscribe(id);
-                self.unfollow_hops(id);
+                self.unfollow(id);
                 Ok(())
             }
             ClientFrame::Subscribe {
@@ -268,7 +284,7 @@ impl Connection {
                 ];
                 match (view, lab) {
                     (Some(view), None) => {
-                        self.unfollow_hops(id);
+                        self.unfollow(id);
                         let wanted = Subscribe {
                             id,
                             view,
@@ -283,7 +299,7 @@ impl Connection {
                         self.session.subscribe(wanted).await;
                         Ok(())
                     }
-                    (None, Some(LabTopic::Hops)) => self.follow_hops(id, &of_view).await,
+                    (None, Some(topic)) => self.follow(id, topic, &of_view).await,
                     (None, None) => {
                         let problem = ApiProblem::field("view", "is missing; send it or `lab`");
                         self.refuse(Some(id), problem).await
@@ -298,37 +314,84 @@ impl Connection {
         }
     }
 
-    /// Follows the hops of the workspace, in place of what the client had under this id. `of_view`: fields
-    /// that belong to a view, and whether the frame has them.
-    async fn follow_hops(&mut self, id: u64, of_view: &[(&str, bool)]) -> Result<(), Disconnect> {
+    /// Follows a topic of the lab, in place of what the client had under this id. `of_view`: fields that
+    /// belong to a view, and whether the frame has them.
+    async fn follow(&mut self, id: u64, topic: LabTopic, of_view: &[(&str, bool)]) -> Result<(), Disconnect> {
         self.session.unsubscribe(id);
-        self.unfollow_hops(id);
-        match self.try_follow_hops(id, of_view) {
+        self.unfollow(id);
+        match Box::pin(self.try_follow(id, topic, of_view)).await {
             Ok(()) => Ok(()),
             Err(problem) => self.refuse(Some(id), problem).await,
         }
     }
 
-    fn try_follow_hops(&mut self, id: u64, of_view: &[(&str, bool)]) -> Result<(), ApiProblem> {
+    async fn try_follow(
+        &mut self,
+        id: u64,
+        topic: LabTopic,
+        of_view: &[(&str, bool)],
+    ) -> Result<(), ApiProblem> {
         if let Some((field, _)) = of_view.iter().find(|(_, is_present)| *is_present) {
             return Err(ApiProblem::field(*field, "belongs to a view, and `lab` is none"));
         }
-        self.caller.require_lab_reader()?;
-        if let Some(hops) = &self.hops {
-            hops.require_room()?;
+        // What is bent is shown to everybody in the workspace.
+        if topic != LabTopic::Dials {
+            self.caller.require_lab_reader()?;
+        }
+        if let Some(lab) = &self.lab {
+            lab.require_room(topic)?;
         }
         let permit = self.session.permit()?;
-        let subscription = self.gateway.observatory.subscribe(self.caller.workspace())?;
-        self.hops.get_or_insert_default().add(id, subscription, permit);
+        let workspace = self.caller.workspace();
+        let followed = match topic {
+            LabTopic::Hops => Followed::Hops(self.gateway.observatory.subscribe(workspace)?),
+            LabTopic::Dials => Followed::Dials(self.gateway.lab.dials().subscribe(workspace).await?),
+            LabTopic::Invariants => Followed::Invariants(self.gateway.invariants.subscribe(workspace)?),
+        };
+        self.lab.get_or_insert_default().add(id, followed, permit);
         Ok(())
     }
 
-    fn unfollow_hops(&mut self, id: u64) {
-        if let Some(hops) = &mut self.hops
-            && hops.remove(id)
+    fn unfollow(&mut self, id: u64) {
+        if let Some(lab) = &mut self.lab
+            && lab.remove(id)
         {
-            self.hops = None;
+            self.lab = None;
         }
+    }
+
+    /// Tells news of the lab.
+    async fn tell(&mut self, (id, news): (u64, LabNews)) -> Result<(), Disconnect> {
+        let frame = match news {
+            LabNews::Hops(batch) => {
+                let HopBatch {
+                    data,
+                    merged,
+                    dropped,
+                } = batch;
+                ServerFrame::Hops {
+                    id,
+                    data,
+                    merged,
+                    dropped,
+                }
+            }
+            LabNews::Dials(answer) => {
+                let opened = opened_dials(&self.gateway, self.caller.workspace(), (*answer).clone());
+                match opened.await {
+                    Ok(answer) => ServerFrame::Dials {
+                        id,
+                        data: json(&answer)?,
+                    },
+                    Err(problem) => return self.refuse(Some(id), problem).await,
+                }
+            }
+            LabNews::Invariants(answer) => ServerFrame::Invariants {
+                id,
+                data: json(&*answer)?,
+            },
+        };
+        self.send::<Value>(&frame).await
     }
 
     /// Forwards a frame of the query API, whose text is made once for all subscribers of a document or
@@ -339,6 +402,9 @@ impl Connection {
         };
         self.feed_json(first).await?;
         for _ in 1..MAX_BATCH {
+            if self.held.is_some() {
+                break;
+            }
             let Some(further) = self.session.next_ready() else {
                 break;
             };
@@ -348,6 +414,9 @@ impl Connection {
     }
 
     async fn feed_json(&mut self, json: Bytes) -> Result<(), Disconnect> {
+        if is_change(&json) && self.gateway.line.loses_change(self.caller.workspace(), &json) {
+            return Ok(());
+        }
         let opened = self.gateway.queries.open_frame(self.caller.workspace(), json);
         let json = opened.await.map_err(|error| defect(&error))?;
         let text = Utf8Bytes::try_from(json).map_err(|error| defect(&error))?;
@@ -384,13 +453,33 @@ impl Connection {
         self.flush().await
     }
 
-    /// Adds a frame to those that are sent with the next flush.
+    /// Adds a frame to those that are sent with the next flush, or to those that the line holds back.
     async fn feed(&mut self, message: Message) -> Result<(), Disconnect> {
+        let workspace = self.caller.workspace();
+        if self.held.is_some() || self.gateway.line.is_slow(workspace) {
+            let none_yet = || Box::new(HeldFrames::new(&self.gateway.line, workspace));
+            return self.held.get_or_insert_with(none_yet).push(message);
+        }
         in_time(self.socket.feed(message)).await
     }
 
+    /// Sends a frame that the line has released.
+    async fn release(&mut self, released: Result<Message, Disconnect>) -> Result<(), Disconnect> {
+        let message = released?;
+        if self.held.as_deref().is_some_and(HeldFrames::is_empty) {
+            self.held = None;
+        }
+        in_time(self.socket.feed(message)).await?;
+        self.flush().await
+    }
+
     async fn flush(&mut self) -> Result<(), Disconnect> {
-        in_time(SinkExt::<Message>::flush(&mut self.socket)).await
+        in_time(SinkExt::<Message>::flush(&mut self.socket)).await?;
+        // A connection is closed after an answer, so that its client has been told something.
+        if self.held.is_none() && self.gateway.line.is_cut(self.caller.workspace()) {
+            return Err(Disconnect::Close(close_code::RESTART, CUT));
+        }
+        Ok(())
     }
 }
 
@@ -400,6 +489,10 @@ async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Resu
         // The client would not take a close frame either.
         Ok(Err(_)) | Err(_) => Err(Disconnect::Lost),
     }
+}
+
+fn json<T: Serialize>(data: &T) -> Result<Value, Disconnect> {
+    serde_json::to_value(data).map_err(|error| defect(&error))
 }
 
 fn defect(error: &dyn std::error::Error) -> Disconnect {

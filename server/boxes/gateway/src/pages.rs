@@ -19,17 +19,19 @@ use std::{
 use app::{
     AssetNames, BundleFiles, LabFiles, StatusSetter, Theme,
     backend::{Backend, ListingQuery, SharedBackend},
+    lab::log_filter::LogFilter,
 };
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
     extract::{Request, State},
     http::{
-        Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version,
+        Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version,
         header::{CONTENT_SECURITY_POLICY, VARY},
+        uri::PathAndQuery,
     },
     middleware::from_fn,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{any, get},
 };
 use axum_extra::extract::cookie::CookieJar;
@@ -38,8 +40,9 @@ use domain::{
     id::StreamName,
     token::ConsistencyToken,
     wire::{
-        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus,
-        RecordingInfo, SessionInfo, StreamInfo,
+        DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer, HandlersAnswer,
+        InvariantsAnswer, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus, RecordingInfo,
+        SessionInfo, StoredEventAnswer, StreamInfo,
     },
 };
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
@@ -48,7 +51,10 @@ use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use super::{
     SharedGateway,
-    api::{found_products, mailbox_page, session_info, stream_page, streams_page},
+    api::{
+        dead_letter_page, event_answer, event_handlers, found_products, handled_event, mailbox_page,
+        newest_events_page, present_dials, session_info, stream_page, streams_page,
+    },
     assets,
     auth::{self, Authentication, Caller},
     headers, language, limits, observability,
@@ -59,7 +65,7 @@ use super::{
     session_cookie::preference,
     web_forms::flash,
 };
-use monitor::Direction;
+use monitor::{Direction, EventFilter, LogQuery};
 use query::{ListingRequest, QueryError, Wait};
 
 /// How long a page waits until the views have folded what its browser has just written.
@@ -76,6 +82,7 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         gateway: Arc::clone(gateway),
         caller: None,
         session: None,
+        dials: None,
         written: None,
     });
     let context = move || provide_context(Arc::clone(&anonymous));
@@ -88,6 +95,8 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     routes
         .iter()
         .fold(Router::new(), |pages, route| pages.route(route.path(), get(page)))
+        .route("/streams", get(moved_to_the_lab))
+        .route("/streams/{stream}", get(moved_to_the_lab))
         .fallback(any(unknown_page))
         .layer(from_fn(move |request, next| limits::within(most, request, next)))
         .layer(compressed)
@@ -123,6 +132,12 @@ async fn page(
     render(gateway, authentication, request, StatusCode::OK).await
 }
 
+/// The addresses at which the lab's pages of streams were before.
+async fn moved_to_the_lab(address: Uri) -> Redirect {
+    let address = address.path_and_query().map_or("/streams", PathAndQuery::as_str);
+    Redirect::permanent(&["/lab", address].concat())
+}
+
 async fn unknown_page(
     State(gateway): State<SharedGateway>,
     Extension(authentication): Extension<Authentication>,
@@ -148,6 +163,10 @@ async fn render(
     let session = match &caller {
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,
+    };
+    let dials = match (&caller, &session) {
+        (Some(caller), Some(_)) => dials_of_page(&gateway, caller, request.uri().path()).await,
+        _ => None,
     };
     let cookies = CookieJar::from_headers(request.headers());
     let theme = preference(&cookies, app::THEME_COOKIE)
@@ -175,6 +194,7 @@ async fn render(
         gateway,
         caller,
         session,
+        dials,
         written,
     });
     let nonce = Nonce::new();
@@ -219,6 +239,17 @@ async fn render(
     response
 }
 
+/// The dials that a page shows; `None` if they cannot be read. While nothing is bent, the board says so
+/// without a query, except to the pages of the lab, which also want the version.
+async fn dials_of_page(gateway: &SharedGateway, caller: &Caller, path: &str) -> Option<DialsAnswer> {
+    let workspace = caller.workspace();
+    let is_at_rest = gateway.lab.dials().board().of(workspace).is_none();
+    if is_at_rest && !path.starts_with("/lab") {
+        return Some(DialsAnswer::default());
+    }
+    present_dials(gateway, workspace).await.ok()
+}
+
 /// Renders a page in its own arena of signals, on any thread.
 ///
 /// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread.
@@ -252,6 +283,9 @@ fn shell() -> impl leptos::IntoView {
                 map: files(lab.map),
                 split: files(lab.split),
                 recording: files(lab.recording),
+                dials: files(lab.dials),
+                handlers: files(lab.handlers),
+                log: files(lab.log),
                 folds: files(lab.folds),
             }),
             frame_script: frame,
@@ -266,6 +300,7 @@ struct SessionBackend {
     gateway: SharedGateway,
     caller: Option<Caller>,
     session: Option<SessionInfo>,
+    dials: Option<DialsAnswer>,
     /// The consistency token of what the browser has just written; views are waited for until they have it,
     /// or time is up.
     written: Option<ConsistencyToken>,
@@ -290,6 +325,10 @@ impl SessionBackend {
 impl Backend for SessionBackend {
     fn session(&self) -> Option<SessionInfo> {
         self.session.clone()
+    }
+
+    fn dials(&self) -> Option<DialsAnswer> {
+        self.dials.clone()
     }
 
     async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem> {
@@ -364,6 +403,21 @@ impl Backend for SessionBackend {
         .map_err(ApiProblem::into_problem)
     }
 
+    async fn newest_events(&self, filter: &LogFilter, to: Option<&str>) -> Result<EventPage, Problem> {
+        // A text that is no token is no place in the log: the newest events are shown.
+        let to: Option<ConsistencyToken> = to.and_then(|to| to.parse().ok());
+        let query = query_of(filter);
+        newest_events_page(&self.gateway, self.caller()?, &query, to.as_ref(), LOG_PAGE)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn event(&self, id: &str) -> Result<StoredEventAnswer, Problem> {
+        event_answer(&self.gateway, self.caller()?, id)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
     async fn has_stream(&self, stream: &str) -> Result<bool, Problem> {
         let caller = self.caller()?;
         // A text that cannot be a name is the name of no stream.
@@ -396,6 +450,36 @@ impl Backend for SessionBackend {
             .map_err(|error| ApiProblem::from(error).into_problem())
     }
 
+    async fn handlers(&self) -> Result<HandlersAnswer, Problem> {
+        event_handlers(&self.gateway, self.caller()?)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn handled(&self, event: &str) -> Result<HandledAnswer, Problem> {
+        handled_event(&self.gateway, self.caller()?, event)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn dead_letters(
+        &self,
+        view: Option<&str>,
+        cursor: Option<&str>,
+    ) -> Result<Page<DeadLetterInfo>, Problem> {
+        dead_letter_page(&self.gateway, self.caller()?, view, cursor, LOG_PAGE)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn invariants(&self) -> Result<InvariantsAnswer, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        let lights = self.gateway.invariants.lights(caller.workspace()).await;
+        let lights = lights.map_err(|error| ApiProblem::from(error).into_problem())?;
+        Ok((*lights).clone())
+    }
+
     async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem> {
         let caller = self.caller()?;
         caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
@@ -403,6 +487,30 @@ impl Backend for SessionBackend {
         recordings
             .await
             .map_err(|error| ApiProblem::from(error).into_problem())
+    }
+}
+
+/// The query of a selection that a page shows.
+fn query_of(filter: &LogFilter) -> LogQuery {
+    let LogFilter {
+        people,
+        category,
+        event_type,
+        correlation,
+        version,
+        since,
+        until,
+    } = filter.clone();
+    LogQuery {
+        filter: EventFilter {
+            event_type,
+            correlation_id: correlation,
+            category,
+        },
+        people,
+        version,
+        since,
+        until,
     }
 }
 

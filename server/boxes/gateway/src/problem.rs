@@ -36,6 +36,10 @@ pub(super) enum Kind {
     MethodNotAllowed,
     /// The stream is not at the expected version.
     Conflict,
+    /// What is to change has another version than the request says.
+    PreconditionFailed,
+    /// The request does not say which version it changes.
+    PreconditionRequired,
     /// Another operation that excludes this one is running.
     Busy,
     /// The body is too large.
@@ -70,6 +74,8 @@ impl Kind {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition-failed",
+            Self::PreconditionRequired => "precondition-required",
             Self::Busy => "busy",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
@@ -93,6 +99,8 @@ impl Kind {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Version conflict",
+            Self::PreconditionFailed => "Changed in the meantime",
+            Self::PreconditionRequired => "The version is missing",
             Self::Busy => "Another operation is in progress",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Unsupported media type",
@@ -114,6 +122,8 @@ impl Kind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict | Self::Busy => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
@@ -422,6 +432,8 @@ mod tests {
             Kind::NotFound,
             Kind::MethodNotAllowed,
             Kind::Conflict,
+            Kind::PreconditionFailed,
+            Kind::PreconditionRequired,
             Kind::Busy,
             Kind::TooLarge,
             Kind::UnsupportedMediaType,

@@ -19,8 +19,14 @@ use event_store::{AnsweredCommand, MAX_WORKSPACE_NAME, StoreError, is_join_code}
 /// The earliest time of a workspace: the beginning of 2020, before the first version of this program.
 const EARLIEST: Timestamp = Timestamp::from_micros(1_577_836_800_000_000);
 
+/// The earliest time at which the clock of a workspace begins, and so of an event: the beginning of 2000.
+const EARLIEST_EVENT: Timestamp = Timestamp::from_micros(946_684_800_000_000);
+
 /// How much the clocks of servers may differ, in microseconds: a day.
 const CLOCK_SKEW: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// How far the clock of a workspace can be ahead of a server's, in microseconds: 100 years, and a day.
+const MOST_AHEAD: i64 = (100 * 365 + 1) * 24 * 60 * 60 * 1_000_000;
 
 /// The length of a hash, in hexadecimal digits.
 const HASH_DIGITS: usize = 64;
@@ -28,9 +34,7 @@ const HASH_DIGITS: usize = 64;
 /// Checks the lines of one workspace, in their order.
 #[derive(Debug)]
 pub(super) struct ImportRules {
-    /// No event is older.
-    earliest: Timestamp,
-    /// Nothing is newer.
+    /// No event is newer.
     latest: Timestamp,
     heads: Vec<u64>,
     /// The time of the last event, by partition: within a partition time does not go back.
@@ -44,7 +48,6 @@ impl ImportRules {
     /// the import.
     pub(super) fn of(header: &WorkspaceHeader, now: Timestamp) -> Result<Self, String> {
         let workspace = &header.workspace;
-        let latest = moved(now, CLOCK_SKEW);
         let mut violations = Violations::default();
         require_id(&mut violations, workspace.id.0, "source");
         violations.require_name(&workspace.name, MAX_WORKSPACE_NAME, "data.name");
@@ -54,7 +57,7 @@ impl ImportRules {
             "is one that this program has made",
         );
         violations.require(
-            (EARLIEST..=latest).contains(&workspace.created_at),
+            (EARLIEST..=moved(now, CLOCK_SKEW)).contains(&workspace.created_at),
             "data.created_at",
             "is neither before 2020 nor in the future",
         );
@@ -72,8 +75,8 @@ impl ImportRules {
         }
         violations.finish().map_err(|rejection| words(&rejection))?;
         Ok(Self {
-            earliest: moved(workspace.created_at, -CLOCK_SKEW),
-            latest,
+            // Events go by the workspace's clock, which may be far from that of the server.
+            latest: moved(now, MOST_AHEAD),
             heads: header.heads.iter().map(|head| head.position).collect(),
             last: HashMap::new(),
             last_command: None,
@@ -95,10 +98,11 @@ impl ImportRules {
             ));
         }
         let at = event.recorded_at;
-        let last = self.last.entry(event.partition).or_insert(self.earliest);
+        let last = self.last.entry(event.partition).or_insert(EARLIEST_EVENT);
         if at < *last || at > self.latest {
             return Err(
-                "time: is neither before the event before it, nor before its workspace, nor in the future"
+                "time: is neither before the event before it, nor before the year 2000, nor more than a \
+                 century ahead"
                     .to_owned(),
             );
         }

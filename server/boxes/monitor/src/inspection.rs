@@ -11,8 +11,8 @@ use domain::{
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
     wire::{
-        CheckpointsAnswer, EventPage, EventSchema, Page, ProjectionStatus, RebuildProgress, StreamInfo,
-        VerifyReport,
+        CheckpointsAnswer, EventPage, EventSchema, HandledAnswer, HandledBy, HandlerStatus, Page,
+        ProjectionStatus, RebuildProgress, RetriedDeadLetters, StoredEventAnswer, StreamInfo, VerifyReport,
     },
 };
 use uuid::Uuid;
@@ -21,13 +21,14 @@ use super::{
     checkpoint::{CheckpointError, CheckpointKeeper, shown},
     cloud_event::ExportPart,
     export::Export,
+    log_search::{LogQuery, LogSearch, give_back, rest_of, take_newest},
     verify::{VerifyError, verify_running},
 };
-use documents::{DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError};
-use event_store::{Direction, EventFilter, EventStore, StoreError, Workspace};
+use documents::{DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, ParkedEvent};
+use event_store::{Direction, EventStore, StoreError, Workspace};
 use projection::{
     Projections,
-    dead_letters::{DeadLetterError, DeadLetters, ReleaseOutcome, Remedy},
+    dead_letters::{DeadLetterError, ReleaseOutcome, Remedy},
     rebuild::RebuildError,
 };
 
@@ -37,6 +38,9 @@ const MAX_PAGE_BYTES: usize = 1 << 20;
 
 /// Events that are read at a time for a page.
 const READ_AT_ONCE: u32 = 50;
+
+/// How often a page reads events that it then leaves out for what the event store does not select by.
+const MOST_READS: usize = 100;
 
 /// Collects the events of a page, which is bounded by their number and their bytes.
 struct LogPage {
@@ -75,32 +79,59 @@ impl LogPage {
     }
 }
 
+/// An event, as a person or a program names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventName {
+    /// By its id.
+    Id(Uuid),
+    /// By its partition and position.
+    Place(u32, u64),
+}
+
+/// Why it is not known what has handled an event.
+#[derive(Debug, thiserror::Error)]
+pub enum HandledError {
+    /// The event could not be read.
+    #[error(transparent)]
+    Events(#[from] StoreError),
+    /// The parked events could not be read.
+    #[error(transparent)]
+    Documents(#[from] DocumentStoreError),
+}
+
 /// Inspects the log and the projections of a running server.
 #[derive(Debug)]
 pub struct Inspection {
     events: Arc<dyn EventStore>,
     read_model: Arc<dyn DocumentStore>,
     projections: Arc<Projections>,
-    dead_letters: Vec<DeadLetters>,
+    /// The lanes of process managers and consumers.
+    others: Vec<Arc<Projections>>,
     checkpoints: Arc<CheckpointKeeper>,
 }
 
 impl Inspection {
-    /// An inspection of these boxes; `dead_letters` are those of all event handlers.
+    /// An inspection of these boxes; `projections` are the lanes of views, `others` those of process managers
+    /// and consumers.
     pub fn new(
         events: Arc<dyn EventStore>,
         read_model: Arc<dyn DocumentStore>,
         projections: Arc<Projections>,
-        dead_letters: Vec<DeadLetters>,
+        others: Vec<Arc<Projections>>,
         checkpoints: Arc<CheckpointKeeper>,
     ) -> Self {
         Self {
             events,
             read_model,
             projections,
-            dead_letters,
+            others,
             checkpoints,
         }
+    }
+
+    /// The lanes of all event handlers.
+    fn lanes(&self) -> impl Iterator<Item = &Arc<Projections>> {
+        std::iter::once(&self.projections).chain(&self.others)
     }
 
     /// A page of the streams whose names begin with a prefix.
@@ -158,45 +189,116 @@ impl Inspection {
         Ok(Some(EventPage { data, next: None }))
     }
 
-    /// A page of the events of a workspace after a token.
+    /// A page of the events of a workspace after a token. Where a query has more than the event store selects
+    /// by, a bounded number of events is read for a page, which then may have few or none, and a `next`.
     pub async fn events(
         &self,
         workspace: WorkspaceId,
-        filter: &EventFilter,
+        query: &LogQuery,
         after: &ConsistencyToken,
         limit: u32,
     ) -> Result<EventPage, StoreError> {
         let mut page = LogPage::new(limit);
-        let mut token = after.clone();
-        loop {
-            let wanted = page.wanted().min(READ_AT_ONCE);
-            let (events, covered) = self.events.read_events(workspace, filter, &token, wanted).await?;
+        let mut token = self.search(workspace).beginning(query, after).await?;
+        let is_filtered_here = query.is_filtered_here();
+        for read in 1.. {
+            let wanted = if is_filtered_here {
+                READ_AT_ONCE
+            } else {
+                page.wanted().min(READ_AT_ONCE)
+            };
+            let (mut events, covered) = self
+                .events
+                .read_events(workspace, &query.filter, &token, wanted)
+                .await?;
             let is_last = events.len() < wanted as usize;
-            let positions: Vec<_> = events
+            let places: Vec<_> = events
                 .iter()
                 .map(|event| (event.partition, event.position))
                 .collect();
-            let left = page.add(events).len();
-            if left > 0 {
+            events.retain(|event| query.passes_here(event));
+            let left = page.add(events);
+            let first_left = left.first().map(|event| (event.partition, event.position));
+            if first_left.is_some() {
                 // Only what is in the page is behind its token.
-                let kept = positions.len().saturating_sub(left);
-                for (partition, position) in positions.into_iter().take(kept) {
+                let behind = places.into_iter().take_while(|place| Some(*place) != first_left);
+                for (partition, position) in behind {
                     token.advance(partition, position);
                 }
             } else {
                 token = covered;
             }
-            if left > 0 || (page.wanted() == 0 && !is_last) {
-                let next = Some(token.to_string());
+            let has_more = first_left.is_some() || !is_last;
+            if !has_more || first_left.is_some() || page.wanted() == 0 || read >= MOST_READS {
+                let next = has_more.then(|| token.to_string());
                 return Ok(EventPage {
                     data: page.data,
                     next,
                 });
             }
-            if is_last {
-                let data = page.data;
-                return Ok(EventPage { data, next: None });
+        }
+        Ok(EventPage {
+            data: page.data,
+            next: None,
+        })
+    }
+
+    /// A page of the newest events of a workspace up to a token, newest first; `next` is the token up to
+    /// which the next page is. A page has few events or none, and a `next`, where those that match are rare.
+    pub async fn newest_events(
+        &self,
+        workspace: WorkspaceId,
+        query: &LogQuery,
+        to: Option<&ConsistencyToken>,
+        limit: u32,
+    ) -> Result<EventPage, StoreError> {
+        let mut found = self.search(workspace).newest(query, to, limit).await?;
+        let mut page = LogPage::new(limit);
+        while page.wanted() > 0 {
+            let Some(event) = take_newest(&mut found) else {
+                break;
+            };
+            if let Some(left) = page.add(vec![event]).pop() {
+                give_back(&mut found, left);
+                break;
             }
+        }
+        Ok(EventPage {
+            data: page.data,
+            next: rest_of(&found).map(|token| token.to_string()),
+        })
+    }
+
+    /// The event with this id.
+    pub async fn event(&self, workspace: WorkspaceId, id: Uuid) -> Result<Option<StoredEvent>, StoreError> {
+        self.search(workspace).event(id).await
+    }
+
+    /// The event with this id, what led to it, what it led to, and what each handler has done with it.
+    pub async fn event_with_relatives(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<StoredEventAnswer>, HandledError> {
+        let search = self.search(workspace);
+        let Some(event) = search.event(id).await? else {
+            return Ok(None);
+        };
+        let (causes, effects, more) = search.relatives(&event).await?;
+        let handlers = self.handled_by(workspace, &event).await?;
+        Ok(Some(StoredEventAnswer {
+            event,
+            causes,
+            effects,
+            more,
+            handlers,
+        }))
+    }
+
+    fn search(&self, workspace: WorkspaceId) -> LogSearch<'_> {
+        LogSearch {
+            store: &*self.events,
+            workspace,
         }
     }
 
@@ -253,6 +355,64 @@ impl Inspection {
         self.projections.status(workspace).await
     }
 
+    /// The status of every event handler of a workspace: views, process managers, consumers.
+    pub async fn handlers(&self, workspace: WorkspaceId) -> Result<Vec<HandlerStatus>, DocumentStoreError> {
+        let mut handlers = Vec::new();
+        for lanes in self.lanes() {
+            handlers.extend(lanes.handlers(workspace).await?);
+        }
+        Ok(handlers)
+    }
+
+    /// What every event handler has done with an event.
+    pub async fn handled_by(
+        &self,
+        workspace: WorkspaceId,
+        event: &StoredEvent,
+    ) -> Result<Vec<HandledBy>, DocumentStoreError> {
+        let mut handled = Vec::new();
+        for lanes in self.lanes() {
+            handled.extend(lanes.handled(workspace, event).await?);
+        }
+        Ok(handled)
+    }
+
+    /// What every event handler has done with the event of this name; `None`: the log has no such event.
+    pub async fn handled(
+        &self,
+        workspace: WorkspaceId,
+        name: EventName,
+    ) -> Result<Option<HandledAnswer>, HandledError> {
+        let event = match name {
+            EventName::Id(id) => {
+                let search = LogSearch {
+                    store: &*self.events,
+                    workspace,
+                };
+                search.event(id).await?
+            }
+            EventName::Place(partition, position) => {
+                let before = position.saturating_sub(1);
+                let events = self
+                    .events
+                    .read_partition(workspace, partition, before, 1)
+                    .await?;
+                events.into_iter().find(|event| event.position == position)
+            }
+        };
+        let Some(event) = event else { return Ok(None) };
+        let data = self.handled_by(workspace, &event).await?;
+        Ok(Some(HandledAnswer {
+            event_id: event.event_id,
+            event_type: event.event_type,
+            stream: event.stream.to_string(),
+            version: event.version,
+            partition: event.partition,
+            position: event.position,
+            data,
+        }))
+    }
+
     /// Rebuilds a view from the whole log, beside the live one.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
         self.projections.rebuilds.rebuild(workspace, view).await
@@ -272,7 +432,8 @@ impl Inspection {
         limit: u32,
     ) -> Result<(Vec<DeadLetter>, bool), DocumentStoreError> {
         let mut letters = Vec::new();
-        for of in &self.dead_letters {
+        for lanes in self.lanes() {
+            let of = &lanes.dead_letters;
             letters.extend(of.list(workspace, view, after, limit.saturating_add(1)).await?);
         }
         letters.sort_by_key(DeadLetter::key);
@@ -290,13 +451,66 @@ impl Inspection {
         id: Uuid,
         remedy: Remedy,
     ) -> Result<ReleaseOutcome, DeadLetterError> {
-        for of in &self.dead_letters {
-            match of.remedy(workspace, id, remedy).await {
+        for lanes in self.lanes() {
+            match lanes.dead_letters.remedy(workspace, id, remedy).await {
                 Err(DeadLetterError::Unknown) => {}
                 released => return released,
             }
         }
         Err(DeadLetterError::Unknown)
+    }
+
+    /// The events that wait behind a dead letter after a position, and whether there are more after them;
+    /// `None`: there is no such dead letter.
+    pub async fn waiting(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<(Vec<ParkedEvent>, bool)>, DocumentStoreError> {
+        for lanes in self.lanes() {
+            let of = &lanes.dead_letters;
+            let waiting = of.waiting(workspace, id, after, limit.saturating_add(1)).await?;
+            if let Some(mut waiting) = waiting {
+                let has_more = waiting.len() > limit as usize;
+                waiting.truncate(limit as usize);
+                return Ok(Some((waiting, has_more)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Retries a page of the dead letters, one after the other, and returns the key of the last if there are
+    /// more after it. What another person settles meanwhile is left out.
+    pub async fn retry_all(
+        &self,
+        workspace: WorkspaceId,
+        view: Option<&str>,
+        after: Option<&DeadLetterKey>,
+        limit: u32,
+    ) -> Result<(RetriedDeadLetters, Option<DeadLetterKey>), DeadLetterError> {
+        let (letters, has_more) = self.dead_letters(workspace, view, after, limit).await?;
+        let last = letters.last().filter(|_| has_more).map(DeadLetter::key);
+        let mut answer = RetriedDeadLetters::default();
+        for letter in letters {
+            match self.remedy(workspace, letter.event.id, Remedy::Retry).await {
+                Ok(ReleaseOutcome { applied, dead_letter }) => {
+                    answer.retried += 1;
+                    answer.applied = answer.applied.saturating_add(applied);
+                    answer.left += u64::from(dead_letter.is_some());
+                }
+                Err(DeadLetterError::Unknown) => {}
+                Err(DeadLetterError::Effect(reason)) => {
+                    let consumer = letter.view.as_str();
+                    tracing::warn!(consumer, %workspace, error = reason, "a dead letter stays for now");
+                    answer.retried += 1;
+                    answer.left += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((answer, last))
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`dead_letters`] | `foldline dead-letters`: the events that could not be applied |
 //! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: workspaces as CloudEvents |
 //! | [`inspection`] | what the gateway shows of a running server |
+//! | `log_search` | searches in the log for people: newest first, by time, by id |
 //! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |
 //!
 //! Tests over the whole pipeline: `server/src/read_side/tests/monitor.rs`.
@@ -27,6 +28,7 @@ pub mod export;
 pub mod import;
 mod import_rules;
 pub mod inspection;
+mod log_search;
 pub mod rebuild;
 mod remote;
 pub mod replay;
@@ -35,6 +37,7 @@ pub mod terminal;
 pub mod verify;
 
 pub use event_store::{Direction, EventFilter, StoreError};
+pub use log_search::LogQuery;
 pub use projection::{
     dead_letters::{DeadLetterError, Remedy},
     rebuild::RebuildError,

@@ -12,12 +12,13 @@ use super::{
     fold_result::FoldResult,
     handler::EventHandler,
     history::events_before,
+    lane_controls::LaneDials,
     lane_hops::{EventSpans, after_document_error, is_parked},
     shared_changes,
 };
 use broker::{PartitionId, PublishedEvent};
 use documents::{
-    Checkpoint, DocumentStoreError, FoldFault, LaneId, ParkedState, SharedChanges, UpdateOutcome,
+    Checkpoint, DocumentStoreError, FoldFault, LaneId, ParkedState, Scope, SharedChanges, UpdateOutcome,
 };
 
 /// Folds and commits a lane's next events, less those that fail.
@@ -45,6 +46,12 @@ pub(super) enum Share {
     Changes,
 }
 
+/// The checkpoint after events of a lane that follow `from`. They follow one another without a gap, unless
+/// the lane does not detect gaps.
+pub(super) fn position_after(from: u64, events: &[Arc<PublishedEvent>]) -> u64 {
+    events.last().map_or(from, |last| last.position)
+}
+
 impl BatchCommit<'_> {
     /// Applies as many of `events` as can be applied, and makes their hops; see
     /// [`apply_most`](Self::apply_most).
@@ -68,7 +75,7 @@ impl BatchCommit<'_> {
         let applied = self.apply_most(from, events).instrument(span).await;
         match &applied {
             Ok((UpdateOutcome::Committed, folded, applied)) => {
-                let to = from + *applied as u64;
+                let to = position_after(from, &events[..*applied]);
                 spans.end(|event| match event.position {
                     position if position > to => None,
                     position if is_parked(&folded.parked, position) => Some(HopOutcome::Parked),
@@ -128,9 +135,10 @@ impl BatchCommit<'_> {
         events: &[Arc<PublishedEvent>],
     ) -> Result<(UpdateOutcome, FoldResult), DocumentStoreError> {
         let batch = Batch::new(self.handler.documents(), events);
+        let dials = self.dials();
         let mut folded = FoldResult::default();
         let mut fold = |loaded| {
-            folded = batch.fold(self.fold_context(), loaded)?;
+            folded = batch.fold(self.fold_context(dials.as_deref()), loaded)?;
             let shared = match self.sharing {
                 Share::Nothing => None,
                 Share::Checkpoint => Some(SharedChanges { from, content: None }),
@@ -142,7 +150,7 @@ impl BatchCommit<'_> {
             Ok(folded.effect(shared))
         };
         let to = Checkpoint {
-            position: from + events.len() as u64,
+            position: position_after(from, events),
             hash: events.last().map(|event| event.hash.clone()),
         };
         let updated = self
@@ -156,12 +164,68 @@ impl BatchCommit<'_> {
         Ok((updated, folded))
     }
 
-    pub(super) fn fold_context(&self) -> FoldContext<'_> {
+    /// Folds events again that were applied before, with the checkpoint where it is. What cannot be applied
+    /// once more, or waits behind a dead letter, is left out: it has had its effect, or will have it.
+    pub(super) async fn write_again(
+        &self,
+        checkpoint: &Checkpoint,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(UpdateOutcome, FoldResult), DocumentStoreError> {
+        let mut left_out = self.poison.to_vec();
+        loop {
+            let step = BatchCommit {
+                poison: &left_out,
+                ..*self
+            };
+            match step.apply_again(checkpoint, events).await {
+                Err(DocumentStoreError::Fault(FoldFault { position, reason }))
+                    if left_out.iter().all(|event| event.position != position) =>
+                {
+                    left_out.push(PoisonEvent {
+                        position,
+                        reason,
+                        attempts: 1,
+                    });
+                }
+                applied => return applied,
+            }
+        }
+    }
+
+    async fn apply_again(
+        &self,
+        checkpoint: &Checkpoint,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(UpdateOutcome, FoldResult), DocumentStoreError> {
+        let batch = Batch::new(self.handler.documents(), events);
+        let dials = self.dials();
+        let mut folded = FoldResult::default();
+        let mut fold = |loaded| {
+            folded = batch.fold(self.fold_context(dials.as_deref()), loaded)?;
+            folded.parked.clear();
+            Ok(folded.effect(None))
+        };
+        let (keys, from) = (batch.keys(self.poison), checkpoint.position);
+        let documents = &self.context.documents;
+        let updated = documents
+            .update(&self.lane, from, checkpoint, &keys, &mut fold)
+            .await?;
+        Ok((updated, folded))
+    }
+
+    /// The dials of the view's lanes, which hold for each generation of it.
+    pub(super) fn dials(&self) -> Option<Arc<LaneDials>> {
+        let Scope { workspace, view, .. } = self.lane.scope;
+        self.context.progress.of(workspace, view)?.controls().dials()
+    }
+
+    pub(super) fn fold_context<'b>(&'b self, dials: Option<&'b LaneDials>) -> FoldContext<'b> {
         FoldContext {
             scope: &self.lane.scope,
             now: self.context.clock.now(),
             poison: self.poison,
             track_changes: self.track_changes,
+            poisoned_type: dials.and_then(|dials| dials.poison.as_deref()),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Context,
-    batch_commit::{BatchCommit, Share},
+    batch_commit::{BatchCommit, Share, position_after},
     fold::PoisonEvent,
     generation_switch::switched,
     handler::EventHandler,
@@ -156,6 +156,12 @@ impl Build {
             if matches!(error, LaneError::Gone) {
                 return BuildOutcome::Interrupted;
             }
+            if matches!(error, LaneError::Paused) {
+                if !self.resumed().await {
+                    return self.stopped().await;
+                }
+                continue;
+            }
             retry.failed(&error);
             metrics::counter!("foldline_projection_failures_total", "view" => self.scope.view).increment(1);
             tracing::warn!(
@@ -167,6 +173,18 @@ impl Build {
                 () = self.stopping.cancelled() => return self.stopped().await,
                 () = tokio::time::sleep(retry.pause()) => {}
             }
+        }
+    }
+
+    /// Waits, without a permit, until the view is not paused. `false`: the build stops.
+    async fn resumed(&self) -> bool {
+        let Scope { workspace, view, .. } = self.scope;
+        let Some(progress) = self.context.progress.of(workspace, view) else {
+            return true;
+        };
+        tokio::select! {
+            () = self.stopping.cancelled() => false,
+            () = progress.controls().resumed() => true,
         }
     }
 
@@ -210,17 +228,20 @@ impl Build {
             // The rest is folded while the live lanes of this view wait, so that no event is between it and
             // the switch.
             let _turn = progress.turn().await;
-            let mut goal = progress.folded();
-            for (partition, position) in head.iter() {
-                goal.advance(partition, position);
+            if progress.controls().is_paused() {
+                // The switch would move a view that must not move.
+                return Err(LaneError::Paused);
             }
+            // Read again: it covers what these have folded. What they have folded beyond it was published and
+            // never stored, and no build waits for it.
+            let goal = self.context.store.head(workspace).await?;
             if folded.behind(&goal) > 2 * TAIL {
                 continue;
             }
             if !self.fold_up_to(&goal, &mut folded, poison).await? {
                 return Ok(BuildOutcome::Cancelled);
             }
-            match self.context.documents.switch(&self.scope).await? {
+            match self.switch(&folded).await? {
                 SwitchOutcome::Done(as_of) => {
                     switched(&self.context, self.scope, &as_of).await;
                     return Ok(BuildOutcome::Switched);
@@ -230,6 +251,33 @@ impl Build {
                 SwitchOutcome::Behind => {}
             }
         }
+    }
+
+    /// Switches the generation in, which has folded this much. A live one that is ahead of the log is
+    /// replaced by one that has folded all of the log.
+    async fn switch(&self, folded: &ConsistencyToken) -> Result<SwitchOutcome, LaneError> {
+        let Context { documents, store, .. } = &*self.context;
+        let outcome = documents.switch(&self.scope).await?;
+        if outcome != SwitchOutcome::Behind {
+            return Ok(outcome);
+        }
+        let Scope { workspace, view, .. } = self.scope;
+        let live = Scope {
+            generation: documents.live_generation(workspace, view).await?,
+            ..self.scope
+        };
+        let live = documents.folded(&live).await?;
+        // Read after it: what was folded from the log is in it.
+        let head = store.head(workspace).await?;
+        let of_log: ConsistencyToken = live
+            .iter()
+            .map(|(partition, position)| (partition, position.min(head.position(partition))))
+            .collect();
+        if head.covers(&live) || !folded.covers(&of_log) {
+            return Ok(SwitchOutcome::Behind);
+        }
+        tracing::warn!(projection.view = view, %workspace, %live, %head, "a view was ahead of the log");
+        Ok(documents.switch_from(&self.scope, &live).await?)
     }
 
     fn note(&self, folded: &ConsistencyToken) {
@@ -285,7 +333,7 @@ impl Build {
             sharing: Share::Nothing,
         };
         match step.write(from, events).await? {
-            (UpdateOutcome::Committed, _, applied) => Ok(Some(from + applied as u64)),
+            (UpdateOutcome::Committed, _, applied) => Ok(Some(position_after(from, &events[..applied]))),
             // Another server builds it too.
             (UpdateOutcome::CheckpointMoved { checkpoint }, ..) => Ok(Some(checkpoint)),
             (UpdateOutcome::Retired { .. }, ..) => Ok(None),

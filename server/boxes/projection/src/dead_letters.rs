@@ -110,6 +110,42 @@ impl DeadLetters {
         Ok(letters)
     }
 
+    /// The events that wait behind a dead letter after a position, in order, at most `limit`; none wait
+    /// behind a command. `None`: there is no such dead letter here.
+    pub async fn waiting(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> Result<Option<Vec<ParkedEvent>>, DocumentStoreError> {
+        let documents = &self.context.documents;
+        let Some(letter) = documents.dead_letter(workspace, id).await? else {
+            let commands = refused_commands::list(&self.context, workspace, None).await?;
+            let is_command = commands.iter().any(|command| command.event.id == id);
+            return Ok(is_command.then(Vec::new));
+        };
+        let Some(handler) = self.context.progress.handler(&letter.view) else {
+            return Ok(None);
+        };
+        let lane = LaneId {
+            scope: Scope {
+                workspace,
+                view: handler.name(),
+                generation: letter.generation,
+            },
+            partition: letter.partition,
+        };
+        let after = after.max(letter.event.position);
+        let parked = documents
+            .parked_events(&lane, &letter.event.stream, after, limit)
+            .await?;
+        let waiting = parked
+            .into_iter()
+            .filter(|event| event.state == ParkedState::Waiting);
+        Ok(Some(waiting.collect()))
+    }
+
     /// Retries or discards a dead letter. Repeated afterwards, the call finds no dead letter.
     pub async fn remedy(
         &self,
@@ -212,9 +248,10 @@ impl DeadLetters {
                 track_changes: false,
                 sharing: Share::Nothing,
             };
+            let dials = step.dials();
             let mut folded = FoldResult::default();
             let mut fold = |loaded| {
-                folded = batch.fold(step.fold_context(), loaded)?;
+                folded = batch.fold(step.fold_context(dials.as_deref()), loaded)?;
                 folded.parked.extend(discarded.clone());
                 Ok(folded.effect(None))
             };

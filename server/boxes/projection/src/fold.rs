@@ -26,6 +26,9 @@ use documents::{FoldFault, FoldInput, ParkedEvent, ParkedState, Scope, StoredDoc
 /// log, because people see a dead letter.
 pub(super) const REFUSED: &str = "the database refuses the documents that the view makes of it";
 
+/// The reason of a dead letter that a dial of the lab has made.
+pub(super) const POISONED: &str = "an educator has poisoned events of this type for the view";
+
 /// The events of one batch, each with the keys that it touches.
 #[derive(Debug)]
 pub struct Batch<'a> {
@@ -63,6 +66,8 @@ pub struct FoldContext<'a> {
     pub poison: &'a [PoisonEvent],
     /// Whether to record what each event did.
     pub track_changes: bool,
+    /// Events of this type cannot be applied.
+    pub poisoned_type: Option<&'a str>,
 }
 
 impl<'a> Batch<'a> {
@@ -138,6 +143,9 @@ impl<'a> Batch<'a> {
                 held.insert(event.stream.to_string());
                 folded.parked.push(parked(event, poison, how));
                 continue;
+            }
+            if how.poisoned_type == Some(event.event_type.as_str()) {
+                return Err(POISONED.to_owned());
             }
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
             let Some(view) = self.view else { continue };

@@ -8,7 +8,7 @@ use domain::{
     event::TypedEvent,
     id::WorkspaceId,
     view::{AnyView, View as _, inventory::InventoryView},
-    wire::hops::Arrow,
+    wire::{HandlerKind, hops::Arrow},
 };
 
 use super::{
@@ -67,6 +67,17 @@ pub trait EventHandler: Send + Sync + Debug {
     /// beside the live one: a view. Those of a process manager do not.
     fn is_rebuildable(&self) -> bool {
         self.documents().is_some() && self.refused_commands().is_none()
+    }
+
+    /// What it is, for the people who look at it.
+    fn kind(&self) -> HandlerKind {
+        if self.is_rebuildable() {
+            HandlerKind::View
+        } else if self.documents().is_some() {
+            HandlerKind::ProcessManager
+        } else {
+            HandlerKind::Consumer
+        }
     }
 
     /// The arrows that its events cross: those of a view for a view, and none for another handler.

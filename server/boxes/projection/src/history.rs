@@ -8,7 +8,7 @@ use super::{Context, handler::EventHandler, lane_error::LaneError, lane_hops::no
 use event_store::StoreError;
 
 /// How many historical events are read at a time and applied in one transaction.
-const PAGE: u32 = 1_000;
+pub(super) const PAGE: u32 = 1_000;
 
 /// Reads the next historical events of a partition for a handler.
 pub(super) async fn history(
@@ -17,8 +17,19 @@ pub(super) async fn history(
     partition: PartitionId,
     after: u64,
 ) -> Result<Events, LaneError> {
+    history_page(context, handler, partition, after, PAGE).await
+}
+
+/// The same, of so many events at most.
+pub(super) async fn history_page(
+    context: &Context,
+    handler: &dyn EventHandler,
+    partition: PartitionId,
+    after: u64,
+    limit: u32,
+) -> Result<Events, LaneError> {
     let begun = Instant::now();
-    let read = match read_next(&*context.store, partition, after, PAGE).await {
+    let read = match read_next(&*context.store, partition, after, limit).await {
         Err(StoreError::Corrupt(reason)) => {
             let position = after + 1;
             return Err(LaneError::Unreadable { position, reason });

@@ -5,10 +5,16 @@
 //! transaction that compares the checkpoint, so each event has its effect exactly once, however often it is
 //! delivered and however many servers run the lane. The caller retries an event that cannot be applied; once
 //! it has used up its attempts, the caller passes it as poison, and the lane parks it as a dead letter.
+//!
+//! A lane obeys the [dials](LaneDials) of its view, with which the lab can also take away what makes the
+//! effect exact: see `unguarded`.
+
+mod unguarded;
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use domain::wire::hops::HopOutcome;
@@ -17,13 +23,14 @@ use tracing::Instrument as _;
 
 use super::{
     Changes, Commit, Context,
-    batch_commit::{BatchCommit, Share},
+    batch_commit::{BatchCommit, Share, position_after},
     effect_delivery,
     fold::PoisonEvent,
     followed_commits::follow_view,
     generation_switch::follow_switch,
     handler::EventHandler,
-    history::{events_before, history},
+    history::{PAGE, events_before, history_page},
+    lane_controls::LaneDials,
     lane_error::LaneError,
     lane_hops::{EventSpans, after_error},
     read_ahead::ReadAhead,
@@ -41,8 +48,43 @@ pub struct Lane {
     context: Arc<Context>,
     handler: Arc<dyn EventHandler>,
     partition: PartitionId,
-    /// The positions that it has parked since the last delivery, while its workspace was watched.
-    parked: Mutex<BTreeSet<u64>>,
+    work: Mutex<LaneWork>,
+}
+
+/// What a lane remembers of its work, beside the checkpoint: a delivery may take several attempts.
+#[derive(Debug, Default)]
+struct LaneWork {
+    /// Whether the next event may be applied, where a dial slows the lane down.
+    allowance: Allowance,
+    /// How many events of the delivery were handled, in the order in which they came; counted only while a
+    /// guarantee is taken away.
+    handled: usize,
+    /// What has become of events where the checkpoint does not tell, by position.
+    outcomes: BTreeMap<u64, HopOutcome>,
+    /// The positions of events whose delivery was told as a hop: it is told once.
+    told: BTreeSet<u64>,
+}
+
+impl LaneWork {
+    /// Forgets a delivery that is handled.
+    fn end_delivery(&mut self) {
+        *self = Self {
+            allowance: self.allowance,
+            ..Self::default()
+        };
+    }
+}
+
+/// The wait before an event, where a dial slows the lane down.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Allowance {
+    /// It is to come.
+    #[default]
+    Waits,
+    /// It is over: one event may be applied.
+    Granted,
+    /// The event was applied.
+    Used,
 }
 
 impl Lane {
@@ -52,7 +94,7 @@ impl Lane {
             context,
             handler,
             partition,
-            parked: Mutex::default(),
+            work: Mutex::default(),
         }
     }
 
@@ -88,6 +130,48 @@ impl Lane {
         }
     }
 
+    /// Whether a dial of its view is bent.
+    pub(super) fn is_bent(&self) -> bool {
+        self.dials().is_some()
+    }
+
+    /// The dials of its view; `None`: they are at rest.
+    fn dials(&self) -> Option<Arc<LaneDials>> {
+        let progress = &self.context.progress;
+        let view = progress.of(self.partition.workspace, self.handler.name())?;
+        view.controls().dials()
+    }
+
+    fn work(&self) -> MutexGuard<'_, LaneWork> {
+        // Each change is one step: a panic leaves it whole.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Allows the next event after its wait. Returns whether the one before it was applied.
+    pub(super) fn allow_next(&self) -> bool {
+        let mut work = self.work();
+        std::mem::replace(&mut work.allowance, Allowance::Granted) == Allowance::Used
+    }
+
+    /// How many events may be applied now: one after its wait, where a dial slows the lane down.
+    fn allowed(&self, dials: Option<&LaneDials>) -> Result<usize, LaneError> {
+        if dials.is_none_or(|dials| dials.slow.is_zero()) {
+            return Ok(usize::MAX);
+        }
+        match self.work().allowance {
+            Allowance::Granted => Ok(1),
+            Allowance::Waits | Allowance::Used => Err(LaneError::Slow),
+        }
+    }
+
+    /// Notes that events were applied.
+    fn use_allowance(&self) {
+        let mut work = self.work();
+        if work.allowance == Allowance::Granted {
+            work.allowance = Allowance::Used;
+        }
+    }
+
     /// Applies a delivery. When this returns, every event of it has had its effect once, or is parked because
     /// it is `poison` or its stream is held back.
     pub async fn apply(
@@ -95,27 +179,52 @@ impl Lane {
         delivered: &[Arc<PublishedEvent>],
         poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
-        let spans = EventSpans::of_delivery(&*self.handler, self.partition, delivered);
+        let applied = self.apply_and_tell(delivered, poison).await;
+        if applied.is_ok() {
+            self.work().end_delivery();
+        }
+        applied
+    }
+
+    async fn apply_and_tell(
+        &self,
+        delivered: &[Arc<PublishedEvent>],
+        poison: &[PoisonEvent],
+    ) -> Result<(), LaneError> {
+        let untold = self.untold(delivered);
+        let spans = EventSpans::of_delivery(&*self.handler, self.partition, &untold);
         let Some(first) = spans.first() else {
             return self.apply_next(delivered, poison).await;
         };
         let before = self.checkpoint();
         let applied = self.apply_next(delivered, poison).instrument(first).await;
-        let (after, parked) = (self.checkpoint(), self.parked());
-        spans.end(|event| match (&applied, event.position) {
-            (_, position) if position <= before => Some(HopOutcome::Duplicate),
-            (_, position) if parked.contains(&position) => Some(HopOutcome::Parked),
-            (_, position) if position <= after => Some(HopOutcome::Done),
-            // Its workspace has ended.
-            (Ok(()), _) => None,
-            (Err(error), _) => after_error(event, error),
-        });
+        let after = self.checkpoint();
+        let is_guarded = self.dials().is_none_or(|dials| dials.detect_everything());
+        let outcomes = std::mem::take(&mut self.work().outcomes);
+        let outcome = |event: &PublishedEvent| match (outcomes.get(&event.position), event.position) {
+            (Some(outcome), _) => Some(*outcome),
+            (None, position) if is_guarded && position <= before => Some(HopOutcome::Duplicate),
+            (None, position) if is_guarded && position <= after => Some(HopOutcome::Done),
+            // Without an error, its workspace has ended.
+            (None, _) => applied.as_ref().err().and_then(|error| after_error(event, error)),
+        };
+        let is_final = |outcome: HopOutcome| outcome != HopOutcome::Retried;
+        let told = untold.iter().filter(|event| outcome(event).is_some_and(is_final));
+        self.work().told.extend(told.map(|event| event.position));
+        spans.end(outcome);
         applied
     }
 
-    /// The positions that it has parked while its workspace was watched.
-    fn parked(&self) -> BTreeSet<u64> {
-        std::mem::take(&mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The events of a delivery whose hops are not made yet.
+    fn untold<'a>(&self, delivered: &'a [Arc<PublishedEvent>]) -> Cow<'a, [Arc<PublishedEvent>]> {
+        let work = self.work();
+        if work.told.is_empty() {
+            return Cow::Borrowed(delivered);
+        }
+        let untold = delivered
+            .iter()
+            .filter(|event| !work.told.contains(&event.position));
+        Cow::Owned(untold.cloned().collect())
     }
 
     async fn apply_next(
@@ -125,6 +234,12 @@ impl Lane {
     ) -> Result<(), LaneError> {
         while !self.has_ended() {
             self.crash_if_requested();
+            if let Some(dials) = self.dials().filter(|dials| !dials.detect_everything()) {
+                if self.apply_unguarded(&dials, delivered, poison).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             let checkpoint = self.checkpoint();
             let new: Vec<_> = delivered
                 .iter()
@@ -155,7 +270,11 @@ impl Lane {
             if checkpoint >= to {
                 return Ok(());
             }
-            let events = read_ahead.events_after(checkpoint, to).await?;
+            let events = if self.allowed(self.dials().as_deref())? == 1 {
+                history_page(&self.context, &*self.handler, self.partition, checkpoint, 1).await?
+            } else {
+                read_ahead.events_after(checkpoint, to).await?
+            };
             self.commit(checkpoint, &events, poison).await?;
         }
         Ok(())
@@ -168,7 +287,9 @@ impl Lane {
         fields(partition = %self.partition, after)
     )]
     async fn read_history(&self, after: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
-        let events = history(&self.context, &*self.handler, self.partition, after).await?;
+        let allowed = self.allowed(self.dials().as_deref())?;
+        let limit = u32::try_from(allowed).map_or(PAGE, |allowed| allowed.min(PAGE));
+        let events = history_page(&self.context, &*self.handler, self.partition, after, limit).await?;
         self.commit(after, &events, poison).await
     }
 
@@ -205,17 +326,18 @@ impl Lane {
         let Some(progress) = context.progress.of(workspace, self.handler.name()) else {
             return Ok(());
         };
+        let allowed = self.allowed(progress.controls().dials().as_deref())?;
+        let events = &events[..events.len().min(allowed)];
         let _turn = progress.turn().await;
         if progress.controls().is_paused() {
             return Err(LaneError::Paused);
         }
-        if context.progress.has_ended(workspace) {
+        // Otherwise another task of this lane was first; the caller looks again.
+        let is_next = progress.folded().position(partition) == from;
+        if context.progress.has_ended(workspace) || !is_next {
             return Ok(());
         }
-        if progress.folded().position(partition) != from {
-            // Another task of this lane was first; the caller looks again.
-            return Ok(());
-        }
+        progress.controls().fail_if_requested()?;
         let scope = Scope {
             workspace,
             view: self.handler.name(),
@@ -245,9 +367,10 @@ impl Lane {
                     .invalidate(&folded.topics)
                     .instrument(tracing::debug_span!("Cache"))
                     .await;
+                self.use_allowance();
                 self.measure(&events[..applied]);
                 self.note_parked(&folded.parked);
-                let to = from + applied as u64;
+                let to = position_after(from, &events[..applied]);
                 (
                     to,
                     if track_changes {
@@ -315,15 +438,16 @@ impl Lane {
         if parked.is_empty() || !hops::is_watched(self.partition.workspace) {
             return;
         }
-        let mut noted = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.extend(parked.iter().map(|event| event.position));
+        let parked = parked.iter().map(|event| (event.position, HopOutcome::Parked));
+        self.work().outcomes.extend(parked);
     }
 
     fn measure(&self, events: &[Arc<PublishedEvent>]) {
         let view = self.handler.name();
         metrics::counter!("foldline_projection_events_total", "view" => view).increment(events.len() as u64);
         if let Some(last) = events.last() {
-            let lag_ms = self.context.clock.now().millis_since(last.recorded_at);
+            let now = self.context.clock.now_in(self.partition.workspace);
+            let lag_ms = now.millis_since(last.recorded_at);
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "a histogram is of floats; a lag has far less than 2^53 ms"

@@ -1,32 +1,97 @@
-//! The lab's controls of a view's lanes in one workspace: pause, resume and crash. They are in memory only:
-//! after a restart no lane is paused, unless another server tells that it is.
+//! The lab's controls of a view's lanes in one workspace: its dials, and crashes. They are in memory; the lab
+//! stores the dials and bends the lanes again after a restart. At rest a look at them costs one load.
 
 use std::{
     collections::BTreeSet,
+    fmt::Debug,
     panic,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::lane_error::LaneError;
 
 /// The message of a panic that an educator has asked for.
 pub(super) const REQUESTED_CRASH: &str = "an educator had this lane crash";
 
-/// Pauses, resumes and crashes the lanes of one view in one workspace.
-#[derive(Debug, Default)]
-pub struct LaneControls {
-    decision: watch::Sender<Decision>,
-    crashes: watch::Sender<Crashes>,
-    panics: AtomicU64,
+/// Decides which transactions of a view's lanes fail.
+pub trait TransactionFaults: Send + Sync + Debug {
+    /// Whether the next transaction fails. Each call is for another transaction.
+    fn fails_next(&self) -> bool;
 }
 
-/// Whether the lanes are paused. The latest decision of all servers is valid; of two at the same time, the
-/// one to resume.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Decision {
-    pub(super) paused: bool,
-    /// In milliseconds, and later than every decision that was known then; 0: there was none.
-    pub(super) at: u64,
+/// The dials of a view's lanes in one workspace.
+#[derive(Debug, Clone)]
+pub struct LaneDials {
+    /// The lanes begin no transaction.
+    pub paused: bool,
+    /// Each event takes so much longer.
+    pub slow: Duration,
+    /// Which transactions fail, to be tried again; `None`: none does because of a dial.
+    pub failing: Option<Arc<dyn TransactionFaults>>,
+    /// Events of this type cannot be applied.
+    pub poison: Option<String>,
+    /// Whether a lane skips a delivered event that it has applied.
+    pub detects_duplicates: bool,
+    /// Whether a lane reads what is missing before it applies a later event.
+    pub detects_gaps: bool,
+}
+
+impl Default for LaneDials {
+    /// All of them at rest.
+    fn default() -> Self {
+        Self {
+            paused: false,
+            slow: Duration::ZERO,
+            failing: None,
+            poison: None,
+            detects_duplicates: true,
+            detects_gaps: true,
+        }
+    }
+}
+
+impl LaneDials {
+    /// Whether they bend nothing.
+    pub fn are_at_rest(&self) -> bool {
+        let Self {
+            paused,
+            slow,
+            failing,
+            poison,
+            detects_duplicates,
+            detects_gaps,
+        } = self;
+        !paused
+            && slow.is_zero()
+            && failing.is_none()
+            && poison.is_none()
+            && *detects_duplicates
+            && *detects_gaps
+    }
+
+    /// Whether a lane looks at what was delivered as usual.
+    pub(super) fn detect_everything(&self) -> bool {
+        self.detects_duplicates && self.detects_gaps
+    }
+}
+
+/// Bends and crashes the lanes of one view in one workspace.
+#[derive(Debug, Default)]
+pub struct LaneControls {
+    /// Whether there are dials.
+    is_bent: AtomicBool,
+    dials: watch::Sender<Option<Arc<LaneDials>>>,
+    crashes: watch::Sender<Crashes>,
+    panics: AtomicU64,
 }
 
 /// The partitions whose lanes are to crash, and those whose panic the supervisor has not caught yet.
@@ -37,40 +102,73 @@ struct Crashes {
 }
 
 impl LaneControls {
-    /// Pauses the lanes, which then begin no transaction, or resumes them at their checkpoints.
-    pub(super) fn decide(&self, paused: bool, now_ms: u64) {
-        self.decision.send_modify(|known| {
-            let at = now_ms.max(known.at + 1);
-            *known = Decision { paused, at };
+    /// Bends the lanes, or puts all of their dials to rest. A transaction that has begun is not affected; one
+    /// that begins with the view's lock taken afterwards is.
+    pub fn bend(&self, dials: Option<LaneDials>) {
+        let dials = dials.filter(|dials| !dials.are_at_rest()).map(Arc::new);
+        self.dials.send_if_modified(|known| {
+            let is_change = known.is_some() || dials.is_some();
+            self.is_bent.store(dials.is_some(), Ordering::Release);
+            *known = dials;
+            is_change
         });
     }
 
-    /// Follows a decision that was made at another server, unless a later one is known.
-    pub(super) fn follow(&self, decision: Decision) {
-        let order = |decision: &Decision| (decision.at, !decision.paused);
-        self.decision.send_if_modified(|known| {
-            let is_later = order(&decision) > order(known);
-            if is_later {
-                *known = decision;
-            }
-            is_later
-        });
-    }
-
-    /// The latest known decision, if there was one.
-    pub(super) fn decision(&self) -> Option<Decision> {
-        Some(*self.decision.borrow()).filter(|decision| decision.at > 0)
+    /// The dials; `None`: they are at rest.
+    pub fn dials(&self) -> Option<Arc<LaneDials>> {
+        if !self.is_bent.load(Ordering::Acquire) {
+            return None;
+        }
+        self.dials.borrow().clone()
     }
 
     /// Whether the lanes are paused.
     pub fn is_paused(&self) -> bool {
-        self.decision.borrow().paused
+        self.dials().is_some_and(|dials| dials.paused)
+    }
+
+    /// Fails if a dial has the next transaction fail.
+    pub(super) fn fail_if_requested(&self) -> Result<(), LaneError> {
+        let failing = self.dials().and_then(|dials| dials.failing.clone());
+        match failing {
+            Some(failing) if failing.fails_next() => Err(LaneError::FailedByDial),
+            _ => Ok(()),
+        }
     }
 
     /// Waits until the lanes are not paused.
     pub async fn resumed(&self) {
+        let runs = |known: &Option<Arc<LaneDials>>| known.as_ref().is_none_or(|dials| !dials.paused);
         // The sender lives as long as this: it cannot be closed while it is borrowed.
-        let _ = self.decision.subscribe().wait_for(|known| !known.paused).await;
+        let _ = self.dials.subscribe().wait_for(runs).await;
+    }
+
+    /// Waits for as long as an event takes longer. A change of the dials holds for a wait that has begun.
+    pub(super) async fn slow_down(&self) {
+        let begun = Instant::now();
+        let mut dials = self.dials.subscribe();
+        loop {
+            let slow = dials.borrow_and_update().as_ref().map(|dials| dials.slow);
+            tokio::select! {
+                () = sleep_until(begun + slow.unwrap_or_default()) => return,
+                changed = dials.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Waits so long, or until the dials change: a lane that has failed because of a dial tries again at
+    /// once.
+    pub(super) async fn pause_for(&self, pause: Duration, is_by_dial: bool) {
+        let mut dials = self.dials.subscribe();
+        let works = |known: &LaneDials| known.failing.is_none();
+        if is_by_dial && dials.borrow_and_update().as_deref().is_none_or(works) {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // The sender lives as long as this.
+            _ = dials.changed() => {}
+        }
     }
 
     /// Requests a crash of the lanes of these partitions: each panics once, at its next step.
@@ -114,32 +212,45 @@ impl LaneControls {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_latest_decision_is_valid_at_every_server() {
-        let (here, there) = (LaneControls::default(), LaneControls::default());
-        let tell = |from: &LaneControls, to: &LaneControls| {
-            if let Some(decision) = from.decision() {
-                to.follow(decision);
-            }
+    fn slow(slow_ms: u64) -> LaneDials {
+        LaneDials {
+            slow: Duration::from_millis(slow_ms),
+            ..LaneDials::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn dials_at_rest_bend_nothing() {
+        let controls = LaneControls::default();
+        assert!(controls.dials().is_none());
+        controls.bend(Some(LaneDials::default()));
+        assert!(controls.dials().is_none() && !controls.is_paused());
+        controls.bend(Some(slow(5)));
+        assert!(controls.dials().is_some() && !controls.is_paused());
+        controls.bend(None);
+        assert!(controls.dials().is_none());
+        controls.resumed().await;
+        controls.slow_down().await;
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_has_begun_follows_the_dials() {
+        let controls = LaneControls::default();
+        for dials in [Some(slow(1)), None] {
+            controls.bend(Some(slow(3_600_000)));
+            tokio::join!(controls.slow_down(), async { controls.bend(dials) });
+        }
+        let hour = Duration::from_hours(1);
+        tokio::join!(controls.pause_for(hour, false), async {
+            controls.bend(Some(slow(1)));
+        });
+        controls.pause_for(hour, true).await;
+        let paused = LaneDials {
+            paused: true,
+            ..slow(1)
         };
-        let exchange = || {
-            tell(&here, &there);
-            tell(&there, &here);
-            (here.is_paused(), there.is_paused())
-        };
-        here.decide(true, 5);
-        assert_eq!(exchange(), (true, true));
-        // Its clock is behind the other's.
-        there.decide(false, 3);
-        assert_eq!(exchange(), (false, false));
-        here.decide(true, 9);
-        there.decide(false, 9);
-        assert_eq!(exchange(), (false, false), "at the same time");
-        // A restart forgets, and is told.
-        here.decide(true, 10);
-        let restarted = LaneControls::default();
-        assert_eq!(restarted.decision(), None);
-        tell(&here, &restarted);
-        assert!(restarted.is_paused());
+        controls.bend(Some(paused));
+        tokio::join!(controls.resumed(), async { controls.bend(Some(slow(1))) });
+        assert!(!controls.is_paused());
     }
 }

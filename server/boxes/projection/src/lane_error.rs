@@ -16,9 +16,15 @@ pub enum LaneError {
     /// The workspace was purged.
     #[error("the workspace was purged")]
     Gone,
-    /// An educator has paused the lanes of the view.
+    /// A dial has paused the lanes of the view.
     #[error("the lanes of this view are paused")]
     Paused,
+    /// A dial slows the lanes of the view down: the next event has to wait.
+    #[error("the lanes of this view are slowed down")]
+    Slow,
+    /// A dial has the transaction fail, as if the read model did not answer.
+    #[error("an educator has transactions of this view fail")]
+    FailedByDial,
     /// A consumer could not perform the events.
     #[error("the consumer failed: {0}")]
     Effect(String),
@@ -60,9 +66,12 @@ impl LaneError {
             Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
             Self::Store(_) => "the event store is not available".to_owned(),
             Self::Effect(_) => "the consumer failed".to_owned(),
-            Self::Documents(DocumentStoreError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
-                self.to_string()
-            }
+            Self::Documents(DocumentStoreError::Fault(_))
+            | Self::Gone
+            | Self::Paused
+            | Self::Slow
+            | Self::FailedByDial
+            | Self::Missing(_) => self.to_string(),
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! It is also the lanes' supervisor. An error is retried with backoff and jitter; after a panic the delivery
 //! is made again; a lane that keeps failing is reported as stopped and goes on retrying slowly. An event that
-//! cannot be applied is parked after its attempts; no event is skipped silently.
+//! cannot be applied is parked after its attempts; no event is skipped silently. Where a dial of the lab has
+//! a lane wait, it waits here, without a permit: the lanes of other workspaces go on.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
@@ -147,9 +148,12 @@ enum Failure {
 }
 
 impl Failure {
-    /// Whether the lane is paused or its workspace was purged: then there is no backoff.
+    /// Whether the lane has to wait because of a dial, or its workspace was purged: then there is no backoff.
     fn is_expected(&self) -> bool {
-        matches!(self, Self::Error(LaneError::Paused | LaneError::Gone))
+        matches!(
+            self,
+            Self::Error(LaneError::Paused | LaneError::Slow | LaneError::Gone)
+        )
     }
 
     /// Whether retrying it soon will not help.
@@ -178,7 +182,7 @@ impl Supervisor {
                 }
                 Err(failure) => {
                     if failure.is_expected() {
-                        if self.wait_for_resumption(&lane, failure).await {
+                        if self.wait_for_resumption(&lane, &mut retry, failure).await {
                             continue;
                         }
                         return;
@@ -203,6 +207,10 @@ impl Supervisor {
     ) {
         let lane = Lane::new(self.context.clone(), self.handler.clone(), partition);
         let mut retry = Retry::default();
+        if lane.is_bent() {
+            // Its dials are to make it wait, and nothing else.
+            drop(starting.take());
+        }
         loop {
             let poison: Vec<_> = retry.poison().into_iter().collect();
             let Err(failure) = self.attempt(lane.catch_up(head, &poison)).await else {
@@ -210,7 +218,8 @@ impl Supervisor {
                 return;
             };
             let goes_on = if failure.is_expected() {
-                self.wait_for_resumption(&lane, failure).await
+                drop(starting.take());
+                self.wait_for_resumption(&lane, &mut retry, failure).await
             } else {
                 if failure.is_lasting() || retry.failures() + 1 >= STOPPED_AFTER {
                     // It goes on retrying, and readiness does not wait for it.
@@ -234,7 +243,7 @@ impl Supervisor {
     }
 
     /// Waits, without a permit, until the lane may go on. `false`: the server stops.
-    async fn wait_for_resumption(&self, lane: &Lane, failure: Failure) -> bool {
+    async fn wait_for_resumption(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.handler.name(), lane.partition());
         self.context.health.running(view, partition);
         if matches!(failure, Failure::Error(LaneError::Gone)) {
@@ -245,10 +254,23 @@ impl Supervisor {
         let Some(progress) = self.context.progress.of(partition.workspace, view) else {
             return true;
         };
+        let is_slow = matches!(failure, Failure::Error(LaneError::Slow));
+        let wait = async {
+            if is_slow {
+                progress.controls().slow_down().await;
+            } else {
+                progress.controls().resumed().await;
+            }
+        };
         tokio::select! {
-            () = self.cancelled.cancelled() => false,
-            () = progress.controls().resumed() => true,
+            () = self.cancelled.cancelled() => return false,
+            () = wait => {}
         }
+        if is_slow && lane.allow_next() {
+            // It has made progress since it failed.
+            *retry = Retry::default();
+        }
+        true
     }
 
     /// Waits before the next attempt. `false`: the server stops.
@@ -259,6 +281,7 @@ impl Supervisor {
             _ => None,
         };
         let is_requested = matches!(&failure, Failure::Panic(message) if message == REQUESTED_CRASH);
+        let is_by_dial = matches!(&failure, Failure::Error(LaneError::FailedByDial));
         let (error, reason) = match failure {
             Failure::Error(error) => {
                 retry.failed(&error);
@@ -276,9 +299,9 @@ impl Supervisor {
         };
         metrics::counter!("foldline_projection_failures_total", "view" => view).increment(1);
         let (failures, pause) = (retry.failures(), retry.pause());
-        if is_requested {
+        if is_requested || is_by_dial {
             // The lab has said so, in one line for all lanes of the view.
-            tracing::debug!(projection.view = view, %partition, "a lane has crashed as requested");
+            tracing::debug!(projection.view = view, %partition, "a lane has failed as requested");
         } else if failures >= STOPPED_AFTER || unreadable.is_some() {
             tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
         } else {
@@ -296,9 +319,15 @@ impl Supervisor {
         }
         let counted = (failures, unreadable.is_some());
         self.context.health.failed(view, partition, counted, reason);
+        let waited = async {
+            match self.context.progress.of(partition.workspace, view) {
+                Some(progress) => progress.controls().pause_for(pause, is_by_dial).await,
+                None => tokio::time::sleep(pause).await,
+            }
+        };
         tokio::select! {
             () = self.cancelled.cancelled() => false,
-            () = tokio::time::sleep(pause) => true,
+            () = waited => true,
         }
     }
 }

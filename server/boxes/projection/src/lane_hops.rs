@@ -206,11 +206,13 @@ pub(super) fn note_release(
 /// to blame, or the lane waits.
 pub(super) fn after_error(event: &PublishedEvent, error: &LaneError) -> Option<HopOutcome> {
     match error {
-        LaneError::Paused | LaneError::Gone => None,
+        LaneError::Paused | LaneError::Slow | LaneError::Gone => None,
         LaneError::Documents(error) => after_document_error(event, error),
-        LaneError::Store(_) | LaneError::Effect(_) | LaneError::Unreadable { .. } | LaneError::Missing(_) => {
-            Some(HopOutcome::Retried)
-        }
+        LaneError::FailedByDial
+        | LaneError::Store(_)
+        | LaneError::Effect(_)
+        | LaneError::Unreadable { .. }
+        | LaneError::Missing(_) => Some(HopOutcome::Retried),
     }
 }
 

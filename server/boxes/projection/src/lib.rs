@@ -18,6 +18,7 @@ mod followed_commits;
 mod following;
 mod generation_switch;
 pub mod handler;
+mod handler_status;
 pub mod health;
 mod history;
 pub mod lane;
@@ -56,6 +57,7 @@ use fold_result::DocumentChange;
 use following::Following;
 use handler::EventHandler;
 use health::Health;
+use lane_controls::LaneDials;
 use lane_group::{LaneGroup, Lanes};
 use ownership::{EveryServer, Ownership};
 use progress::Progress;
@@ -161,11 +163,6 @@ impl Context {
             clock,
             ownership: Arc::new(EveryServer),
         }
-    }
-
-    /// The machine's time, in milliseconds.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.clock.now().as_millis()).unwrap_or(0)
     }
 
     /// For a command at the terminal: nothing is published here, and running servers are told of changes.
@@ -292,32 +289,29 @@ impl Projections {
         })
     }
 
-    /// Pauses the lanes of a view in a workspace, at every server, until they are resumed or the servers
-    /// stop. Clients go on reading what the lanes have committed, and see how far behind it is.
-    pub async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        self.rebuilds.pause(workspace, view).await?;
-        if let Some(progress) = self.context.progress.of(workspace, view) {
-            self.tell(servers::decision(&progress, workspace, view));
-        }
-        Ok(())
+    /// Bends the lanes of a view in a workspace, also those that start later, or puts all of their dials to
+    /// rest. It is kept in the memory of this server. `false`: there is no such view.
+    pub fn bend(&self, workspace: WorkspaceId, view: &str, dials: Option<LaneDials>) -> bool {
+        self.context.progress.bend(workspace, view, dials)
     }
 
-    /// Resumes the lanes of a view, at every server. `false`: there is no such view.
-    pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
-        let progress = self.context.progress.of(workspace, view);
-        progress.is_some_and(|progress| {
-            progress.controls().decide(false, self.context.now_ms());
-            self.tell(servers::decision(&progress, workspace, view));
-            true
-        })
+    /// Whether the lanes of a view may be paused: there is such a view, and it is not being rebuilt.
+    pub fn check_may_pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
+        self.rebuilds.check_not_running(workspace, view)
+    }
+
+    /// Waits until no lane of a view is in the middle of a transaction: once this returns, dials that were
+    /// bent before hold for all of them.
+    pub async fn transactions_ended(&self, workspace: WorkspaceId, view: &str) {
+        if let Some(progress) = self.context.progress.of(workspace, view) {
+            drop(progress.turn().await);
+        }
     }
 
     /// Tells the other servers, without waiting for that.
-    fn tell(&self, message: Option<ServerMessage>) {
-        if let Some(message) = message {
-            let broker = self.context.broker.clone();
-            self.tasks.spawn(async move { broker.tell(&message).await });
-        }
+    fn tell(&self, message: ServerMessage) {
+        let broker = self.context.broker.clone();
+        self.tasks.spawn(async move { broker.tell(&message).await });
     }
 
     /// Makes every lane of a view in a workspace panic, at every server, and waits until each of this one
@@ -327,10 +321,10 @@ impl Projections {
         let Some(progress) = crashing else {
             return false;
         };
-        self.tell(Some(ServerMessage::Crash {
+        self.tell(ServerMessage::Crash {
             workspace,
             handler: view.to_owned(),
-        }));
+        });
         progress.controls().crashed().await;
         true
     }
@@ -355,6 +349,7 @@ impl Projections {
             let progress = self.context.progress.of(workspace, view.name())?;
             let count = counts.iter().find(|count| count.view == view.name());
             let as_of = progress.folded();
+            let dials = progress.controls().dials().unwrap_or_default();
             let mut failing = self.context.health.failing(view.name(), workspace);
             // Another server may run its lanes, or none may run now.
             for (partition, _) in progress.head().iter() {
@@ -377,7 +372,10 @@ impl Projections {
                 dead_letters: count.map_or(0, |count| count.dead),
                 waiting: count.map_or(0, |count| count.waiting),
                 failing,
-                paused: progress.controls().is_paused(),
+                paused: dials.paused,
+                slow_ms: u32::try_from(dials.slow.as_millis()).unwrap_or(u32::MAX),
+                fails_by_dial: dials.failing.is_some(),
+                poison: dials.poison.clone(),
                 panics: progress.controls().panics(),
                 rebuild: self.rebuilds.progress(workspace, view.name()),
             })

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     handler::{EventHandler, Projection},
-    lane_controls::LaneControls,
+    lane_controls::{LaneControls, LaneDials},
 };
 use broker::{PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
@@ -229,7 +229,7 @@ impl Progress {
             let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
             for (view, lag) in ended.views.iter().zip(&self.lag) {
                 lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
-                view.controls.decide(false, 0);
+                view.controls.bend(None);
             }
         }
         for view in &ended.views {
@@ -403,6 +403,16 @@ impl Progress {
         Some(HandlerProgress {
             workspace: self.workspace(workspace),
             index,
+        })
+    }
+
+    /// Bends the lanes of a view in a workspace, also those that start later, or puts their dials to rest.
+    /// `false`: there is no such view.
+    pub fn bend(&self, workspace: WorkspaceId, view: &str, dials: Option<LaneDials>) -> bool {
+        let progress = self.of(workspace, view);
+        progress.is_some_and(|progress| {
+            progress.controls().bend(dials);
+            true
         })
     }
 

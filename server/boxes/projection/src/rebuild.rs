@@ -7,7 +7,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    fmt::Debug,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use domain::{id::WorkspaceId, wire::RebuildProgress};
@@ -50,6 +51,12 @@ pub enum RebuildError {
     ReadModel(#[from] DocumentStoreError),
 }
 
+/// Hears of the rebuilds that this server begins.
+pub trait RebuildObserver: Send + Sync + Debug {
+    /// A rebuild of a view was asked for and has begun. Must not block.
+    fn begun(self: Arc<Self>, workspace: WorkspaceId, view: &'static str);
+}
+
 /// The rebuilds of a server.
 #[derive(Debug)]
 pub struct Rebuilds {
@@ -60,7 +67,8 @@ pub struct Rebuilds {
 struct RebuildRunner {
     context: Arc<Context>,
     running: Mutex<HashMap<Key, Arc<Build>>>,
-    /// Serialises begin, pause and cancel.
+    observer: OnceLock<Arc<dyn RebuildObserver>>,
+    /// Serialises begin and cancel.
     decision: tokio::sync::Mutex<()>,
     permits: Semaphore,
     tasks: TaskTracker,
@@ -80,6 +88,7 @@ impl Rebuilds {
             runner: Arc::new(RebuildRunner {
                 context,
                 running: Mutex::default(),
+                observer: OnceLock::new(),
                 decision: tokio::sync::Mutex::default(),
                 permits: Semaphore::new(MAX_RUNNING_BUILDS),
                 tasks,
@@ -120,6 +129,11 @@ impl Rebuilds {
         Ok(rebuilds)
     }
 
+    /// Tells an observer of every rebuild that is asked for from now on; the first observer stays.
+    pub fn observe(&self, observer: Arc<dyn RebuildObserver>) {
+        self.runner.observer.get_or_init(|| observer);
+    }
+
     /// Begins to rebuild a view of a workspace. If it is being rebuilt already, that rebuild continues.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
         let runner = &self.runner;
@@ -137,23 +151,20 @@ impl Rebuilds {
             .documents
             .begin_build(workspace, view.name())
             .await?;
-        Ok(runner.begin(view, workspace, generation).progress())
+        let build = runner.begin(view, workspace, generation);
+        if let Some(observer) = runner.observer.get() {
+            Arc::clone(observer).begun(workspace, build.scope().view);
+        }
+        Ok(build.progress())
     }
 
-    /// Pauses the lanes of a view that is not being rebuilt. When this returns, none of them is in the middle
-    /// of a transaction.
-    pub(super) async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        let runner = &self.runner;
-        let view = runner.handler(view)?;
-        let _decision = runner.decision.lock().await;
-        if runner.running(workspace, view.name()).is_some() {
-            return Err(RebuildError::Running(view.name()));
+    /// Fails unless there is such a view, and it is not being rebuilt here.
+    pub(super) fn check_not_running(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
+        let view = self.runner.handler(view)?;
+        match self.runner.running(workspace, view.name()) {
+            Some(_) => Err(RebuildError::Running(view.name())),
+            None => Ok(()),
         }
-        if let Some(progress) = runner.context.progress.of(workspace, view.name()) {
-            progress.controls().decide(true, runner.context.now_ms());
-            drop(progress.turn().await);
-        }
-        Ok(())
     }
 
     /// Cancels the builds of a purged workspace. When this returns, they write nothing more.

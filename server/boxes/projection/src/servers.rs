@@ -1,5 +1,5 @@
 //! Follows what other servers on the same database do to a handler without an event: they switch its
-//! generation, release its parked events, and pause, resume and crash its lanes.
+//! generation, release its parked events, and crash its lanes.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -8,8 +8,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, following::Following, generation_switch::follow_change, lane_controls::Decision,
-    lane_group::Lanes, log_history::begin_again_while_running, progress::HandlerProgress,
+    Context, following::Following, generation_switch::follow_change, lane_group::Lanes,
+    log_history::begin_again_while_running, progress::HandlerProgress,
 };
 use broker::{Heard, PartitionId, ServerMessage};
 use documents::DocumentStoreError;
@@ -54,31 +54,21 @@ impl ServerFollower {
     async fn follow(&self, heard: &Heard) -> Result<(), DocumentStoreError> {
         match heard {
             Heard::Missed => return self.follow_missed().await,
-            Heard::Message(ServerMessage::Hello) => self.tell_decisions().await,
             Heard::Message(ServerMessage::Changed { workspace, handler }) => {
                 return self.follow_change(*workspace, handler).await;
-            }
-            Heard::Message(ServerMessage::Paused {
-                workspace,
-                handler,
-                paused,
-                at,
-            }) => {
-                if let Some(progress) = self.context.progress.of(*workspace, handler) {
-                    progress.controls().follow(Decision {
-                        paused: *paused,
-                        at: *at,
-                    });
-                }
             }
             Heard::Message(ServerMessage::Folded { workspaces }) => {
                 for workspace in workspaces {
                     self.following.look_now(*workspace);
                 }
             }
-            // The leases of this server renew themselves, and hops are of the lab.
+            // The leases of this server renew themselves, and the rest is of the lab.
             Heard::Message(
-                ServerMessage::Owners | ServerMessage::HopsWanted { .. } | ServerMessage::Hops { .. },
+                ServerMessage::Hello
+                | ServerMessage::Owners
+                | ServerMessage::HopsWanted { .. }
+                | ServerMessage::Hops { .. }
+                | ServerMessage::DialsChanged { .. },
             ) => {}
             Heard::Message(ServerMessage::Crash { workspace, handler }) => {
                 request_crash(&self.context, &self.lanes, *workspace, handler);
@@ -112,35 +102,6 @@ impl ServerFollower {
         }
         Ok(())
     }
-
-    /// Tells a server that has begun to listen which lanes are paused, and which are not any more.
-    async fn tell_decisions(&self) {
-        for workspace in self.context.progress.workspaces() {
-            for handler in self.context.progress.handlers() {
-                let progress = self.context.progress.of(workspace, handler.name());
-                if let Some(message) =
-                    progress.and_then(|progress| decision(&progress, workspace, handler.name()))
-                {
-                    self.context.broker.tell(&message).await;
-                }
-            }
-        }
-    }
-}
-
-/// What an educator has decided about the lanes of a handler, for the other servers.
-pub(super) fn decision(
-    progress: &HandlerProgress,
-    workspace: WorkspaceId,
-    handler: &str,
-) -> Option<ServerMessage> {
-    let Decision { paused, at } = progress.controls().decision()?;
-    Some(ServerMessage::Paused {
-        workspace,
-        handler: handler.to_owned(),
-        paused,
-        at,
-    })
 }
 
 /// Has every lane of a handler panic at its next step. `None`: there is no such handler.

@@ -39,6 +39,11 @@ impl LaneFixture {
         }
     }
 
+    /// Another workspace in the same stores.
+    pub(crate) async fn another_workspace(&self, shards: u32) -> WorkspaceId {
+        open_workspace(&*self.context.store, shards).await
+    }
+
     /// A second owner: the same stores, with a memory of its own.
     pub(crate) fn another_owner(&self) -> Arc<Context> {
         context(self.context.store.clone(), self.context.documents.clone())

@@ -1,7 +1,9 @@
 //! Lanes over real databases: in any order and however often an event is delivered, its effect is exactly
 //! once.
 
+mod dials;
 mod generations;
+mod handled;
 mod hops;
 mod lane_leases;
 mod model;

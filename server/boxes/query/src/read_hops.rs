@@ -15,7 +15,8 @@ use telemetry::{
 use tracing::{Instrument as _, Level, Span};
 
 /// Looks an answer up in the cache, which loads what it does not have. Where the workspace is watched, the
-/// look-up is a hop, and on a miss the read and the answer's way into the cache are two more.
+/// look-up is a hop, and on a miss the read and the answer's way into the cache are two more. Past a cache
+/// that keeps no answers of the workspace, the read is the only one.
 pub(super) async fn look_up(
     cache: &dyn Cache,
     workspace: WorkspaceId,
@@ -26,8 +27,10 @@ pub(super) async fn look_up(
     if !hops::is_watched(workspace) {
         return cache.get(key, Box::pin(load)).await;
     }
+    let is_kept = cache.keeps(workspace);
+    let span_of = |arrow: Arrow| is_kept.then(|| cache_span(workspace, view, arrow));
     // The hop that is under way: of the look-up, and after the read that of the answer into the cache.
-    let current = Mutex::new(Some(cache_span(workspace, view, Arrow::CacheLookup)));
+    let current = Mutex::new(span_of(Arrow::CacheLookup));
     let exchange = |next: Option<Span>| {
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, next)
@@ -43,7 +46,7 @@ pub(super) async fn look_up(
         span.hop(workspace, Arrow::QueryProjection);
         drop(span);
         if read.is_ok() {
-            exchange(Some(cache_span(workspace, view, Arrow::CacheSet)));
+            exchange(span_of(Arrow::CacheSet));
         }
         read
     };
@@ -62,7 +65,8 @@ fn cache_span(workspace: WorkspaceId, view: &str, arrow: Arrow) -> Span {
 mod tests {
     use std::future::{Ready, ready};
 
-    use cache::{Topic, in_process::InProcessCache};
+    use async_trait::async_trait;
+    use cache::{Choose, EncodedAnswer, Load, Topic, in_process::InProcessCache};
     use domain::{token::ConsistencyToken, wire::Hop};
     use telemetry::hops::{HopSink, install_for_tests, watch};
     use uuid::Uuid;
@@ -134,6 +138,45 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(hops.arrows(), [done(Arrow::CacheLookup)]);
+    }
+
+    /// A cache that keeps nothing.
+    #[derive(Debug)]
+    struct NoCache;
+
+    #[async_trait]
+    impl Cache for NoCache {
+        async fn get(&self, _: CacheKey, load: Load<'_>) -> Result<Arc<CacheEntry>, Arc<DocumentStoreError>> {
+            let loaded = load.await;
+            loaded
+                .map(|answer| Arc::new(CacheEntry::new(answer)))
+                .map_err(Arc::new)
+        }
+
+        async fn sent(&self, _: CacheKey, _: Choose<'_>) -> Option<Arc<EncodedAnswer>> {
+            None
+        }
+
+        async fn invalidate(&self, _: &[Topic]) {}
+
+        async fn clear(&self) {}
+
+        fn keeps(&self, _: WorkspaceId) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn past_a_cache_that_keeps_nothing_a_query_only_reads() {
+        let watched = workspace(25);
+        let hops = Arc::<Hops>::default();
+        let _watch = watch(watched, hops.clone());
+        for _ in 0..2 {
+            look_up(&NoCache, watched, "orders", key(watched), answer())
+                .await
+                .unwrap();
+            assert_eq!(hops.arrows(), [(Arrow::QueryProjection, HopOutcome::Done)]);
+        }
     }
 
     #[tokio::test]

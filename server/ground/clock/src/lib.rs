@@ -4,13 +4,19 @@
 
 use std::{fmt::Debug, sync::Arc, time::SystemTime};
 
-use domain::timestamp::Timestamp;
+use domain::{id::WorkspaceId, timestamp::Timestamp};
 use uuid::Uuid;
 
 /// The source of time and ids.
 pub trait Clock: Send + Sync + Debug {
     /// Now, in UTC.
     fn now(&self) -> Timestamp;
+
+    /// Now, by the clock of a workspace: that of its events and timers. By default, workspaces have no other
+    /// time than this clock.
+    fn now_in(&self, _workspace: WorkspaceId) -> Timestamp {
+        self.now()
+    }
 
     /// A new UUIDv7: its first 48 bits are the clock's milliseconds, the rest is random.
     fn new_id(&self) -> Uuid {

@@ -53,6 +53,7 @@ macro_rules! conformance_suite {
             an_amendment_changes_documents_and_no_checkpoint
             a_listing_is_read_in_the_order_of_its_bytes_both_ways
             a_document_leaves_and_enters_listings_and_goes
+            the_workspaces_of_a_listing_are_those_with_an_entry
             documents_are_read_by_a_list_of_keys
             the_usage_counts_the_live_documents_of_one_workspace
             the_contents_of_a_view_are_of_one_snapshot
@@ -64,6 +65,7 @@ macro_rules! conformance_suite {
             a_newer_schema_is_refused_with_a_sentence
             a_generation_is_built_beside_the_live_one_and_switched_in
             readers_never_go_back_and_a_build_can_be_given_up
+            a_generation_replaces_one_that_is_known_to_be_ahead_of_the_log
             what_is_left_of_a_generation_is_removed_piece_by_piece
             a_checkpoint_keeps_the_hash_of_its_history
             a_view_begins_again_with_an_empty_generation

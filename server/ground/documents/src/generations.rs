@@ -52,6 +52,14 @@ pub trait Generations: Send + Sync + Debug {
     /// In one transaction: makes the generation that is being built the live one, unless it is behind.
     async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError>;
 
+    /// The same for a view that has folded more than the log has: the generation becomes the live one
+    /// although it is behind, if the live one has folded exactly up to `live`.
+    async fn switch_from(
+        &self,
+        scope: &Scope,
+        live: &ConsistencyToken,
+    ) -> Result<SwitchOutcome, DocumentStoreError>;
+
     /// In one transaction: makes a new generation that has folded nothing the live one, and cancels a build;
     /// returns its number. For a view whose documents are of another history than the log. What is left of
     /// the other generations are leftovers.

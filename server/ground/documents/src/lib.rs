@@ -330,6 +330,14 @@ pub trait DocumentStore: Parking + Generations + Purging {
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError>;
 
+    /// The workspaces in which a listing has an entry, of a view that is never rebuilt. It searches once for
+    /// each workspace of the store: for the start of a server, not for every request.
+    async fn workspaces_listed(
+        &self,
+        view: &'static str,
+        listing: &'static str,
+    ) -> Result<Vec<WorkspaceId>, DocumentStoreError>;
+
     /// Begins to read all of the live generation in one snapshot, page by page: for the verifier, not for
     /// queries.
     async fn snapshot(

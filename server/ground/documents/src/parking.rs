@@ -132,6 +132,16 @@ pub trait Parking: Send + Sync + Debug {
         stream: &StreamName,
     ) -> Result<Vec<ParkedEvent>, DocumentStoreError>;
 
+    /// What a lane has parked of a stream after a position, by position, at most `limit`: in any state, also
+    /// the records of what was discarded.
+    async fn parked_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError>;
+
     /// In one transaction: removes the held events of a stream from the lane, if they are exactly those at
     /// the positions `expected`; reads the documents of `keys`; folds, with no stream held back; and writes
     /// the fold's output, which may park some of the events again. Notes that documents have changed without

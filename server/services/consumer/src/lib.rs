@@ -91,7 +91,7 @@ pub struct Dependencies {
 #[derive(Debug)]
 pub struct RunningConsumer {
     consumer: Arc<dyn Consumer>,
-    projections: Projections,
+    projections: Arc<Projections>,
     progress: Arc<Progress>,
     checkpoints: Arc<dyn DocumentStore>,
     /// Whether its checkpoints are in a file of their own.
@@ -121,7 +121,7 @@ impl RunningConsumer {
             dependencies.clock.clone(),
         );
         Ok(Self {
-            projections: Projections::start(Arc::new(context)).await?,
+            projections: Arc::new(Projections::start(Arc::new(context)).await?),
             consumer,
             progress,
             checkpoints,
@@ -137,6 +137,11 @@ impl RunningConsumer {
     /// Its progress in a workspace.
     pub fn progress_of(&self, workspace: WorkspaceId) -> Option<HandlerProgress> {
         self.progress.of(workspace, self.name())
+    }
+
+    /// Its lanes.
+    pub fn lanes(&self) -> &Arc<Projections> {
+        &self.projections
     }
 
     /// Events that it could not handle.

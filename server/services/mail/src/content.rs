@@ -237,7 +237,7 @@ impl MailContent {
         let address = to.email.parse().map_err(|_| MailError::Address)?;
         // A stored name may be older than the rules of names, and a header has one line.
         let name = FreeText::to(to).name(&to.name);
-        let at = u64::try_from(event.recorded_at.as_micros())
+        let at = u64::try_from(event.made_at().as_micros())
             .unwrap_or(0)
             .min(LAST_DATE);
         let mut message = Message::builder()

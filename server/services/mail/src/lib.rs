@@ -30,17 +30,19 @@ mod smtp_url;
 mod tests;
 mod texts;
 
-use std::{fmt::Debug, num::NonZeroU32, sync::Arc};
+use std::{fmt::Debug, io, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
+pub use lettre::Message;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use addresses::{Address, AddressError, Addresses, StreamAddresses};
-use mailbox::Mailbox;
+use mailbox::{Mail, Mailbox};
 pub use notification::Notification;
 pub use settings::MailSettings;
-use smtp::Smtp;
+use smtp::SendError;
 pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
 pub use texts::{UnsubscribePage, unsubscribe_page};
 
@@ -71,13 +73,36 @@ pub trait Links: Send + Sync + Debug {
     async fn reset_password(&self, workspace: WorkspaceId, user: Uuid, request: Uuid) -> Option<String>;
 }
 
+/// A mail server.
+#[async_trait]
+pub trait MailServer: Send + Sync + Debug {
+    /// Sends a mail of a workspace. When this returns, the mail server has accepted it. `stopping` interrupts
+    /// it.
+    async fn send(
+        &self,
+        workspace: WorkspaceId,
+        mail: Message,
+        stopping: &CancellationToken,
+    ) -> Result<(), SendError>;
+}
+
+/// A folder of mails, in place of a mail server.
+#[async_trait]
+pub trait MailFolder: Send + Sync + Debug {
+    /// Whether it has a mail.
+    async fn has(&self, workspace: WorkspaceId, mail: &Mail) -> io::Result<bool>;
+
+    /// Stores mails; existing ones stay as they are. When this returns, all of them are durable.
+    async fn put(&self, workspace: WorkspaceId, mails: Vec<Mail>) -> io::Result<()>;
+}
+
 /// Where mails go.
 #[derive(Debug)]
 pub enum Transport {
     /// Into a folder.
-    Mailbox(Mailbox),
+    Mailbox(Arc<dyn MailFolder>),
     /// To a mail server.
-    Smtp(Smtp),
+    Smtp(Arc<dyn MailServer>),
 }
 
 /// The boxes and settings that it needs.

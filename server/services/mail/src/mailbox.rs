@@ -5,15 +5,19 @@
 //! deleted when their user is erased.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp, wire::MailboxMessage};
 use mailparse::MailHeaderMap as _;
 use tokio::task::JoinSet;
 use uuid::Uuid;
+
+use super::MailFolder;
 
 /// How many files are written at the same time: a file system flushes several together.
 const WRITERS: usize = 4;
@@ -36,19 +40,34 @@ pub struct Page {
 }
 
 /// A mail for the folder.
-pub(super) struct Mail {
+pub struct Mail {
     /// The event that it is about; or the id after it, for the second mail of an event.
-    pub(super) event: Uuid,
+    pub event: Uuid,
     /// Its recipient.
-    pub(super) user: Uuid,
+    pub user: Uuid,
     /// Its bytes.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Mail {
+    /// Never its content, which is personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mail")
+            .field("event", &self.event)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Mail {
+    /// The name of its file.
+    fn file_name(&self) -> String {
+        format!("{}.{}.eml", self.event, self.user)
+    }
+
     /// Writes the file and flushes it, unless it exists; its name is flushed with the folder.
     fn write(&self, folder: &Path) -> io::Result<()> {
-        let name = format!("{}.{}.eml", self.event, self.user);
+        let name = self.file_name();
         let file = folder.join(&name);
         if file.exists() {
             return Ok(());
@@ -69,33 +88,6 @@ impl Mailbox {
 
     fn of(&self, workspace: WorkspaceId) -> PathBuf {
         self.folder.join(workspace.to_string())
-    }
-
-    /// Stores mails; existing ones stay as they are. When this returns, all of them are durable.
-    pub(super) async fn put(&self, workspace: WorkspaceId, mails: Vec<Mail>) -> io::Result<()> {
-        if mails.is_empty() {
-            return Ok(());
-        }
-        let folder = self.of(workspace);
-        let share = mails.len().div_ceil(WRITERS);
-        let mut mails = mails.into_iter().peekable();
-        let mut writers: JoinSet<io::Result<()>> = JoinSet::new();
-        while mails.peek().is_some() {
-            let part: Vec<Mail> = mails.by_ref().take(share).collect();
-            let folder = folder.clone();
-            writers.spawn_blocking(move || {
-                private_folder(&folder)?;
-                part.iter().try_for_each(|mail| mail.write(&folder))
-            });
-        }
-        let mut written = Ok(());
-        // All of them end before the mails can be tried again.
-        while let Some(ended) = writers.join_next().await {
-            written = written.and(ended.map_err(io::Error::other).flatten());
-        }
-        written?;
-        // Flush the folder too, so that the names are as durable as the contents.
-        blocking(move || File::open(&folder)?.sync_all()).await
     }
 
     /// A page of mails, the newest first, and whether there are more.
@@ -160,6 +152,40 @@ impl Mailbox {
             Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
         })
         .await
+    }
+}
+
+#[async_trait]
+impl MailFolder for Mailbox {
+    async fn has(&self, workspace: WorkspaceId, mail: &Mail) -> io::Result<bool> {
+        let file = self.of(workspace).join(mail.file_name());
+        blocking(move || file.try_exists()).await
+    }
+
+    async fn put(&self, workspace: WorkspaceId, mails: Vec<Mail>) -> io::Result<()> {
+        if mails.is_empty() {
+            return Ok(());
+        }
+        let folder = self.of(workspace);
+        let share = mails.len().div_ceil(WRITERS);
+        let mut mails = mails.into_iter().peekable();
+        let mut writers: JoinSet<io::Result<()>> = JoinSet::new();
+        while mails.peek().is_some() {
+            let part: Vec<Mail> = mails.by_ref().take(share).collect();
+            let folder = folder.clone();
+            writers.spawn_blocking(move || {
+                private_folder(&folder)?;
+                part.iter().try_for_each(|mail| mail.write(&folder))
+            });
+        }
+        let mut written = Ok(());
+        // All of them end before the mails can be tried again.
+        while let Some(ended) = writers.join_next().await {
+            written = written.and(ended.map_err(io::Error::other).flatten());
+        }
+        written?;
+        // Flush the folder too, so that the names are as durable as the contents.
+        blocking(move || File::open(&folder)?.sync_all()).await
     }
 }
 

@@ -222,7 +222,7 @@ impl Notification {
         let (links, workspace) = (&self.dependencies.links, event.workspace);
         match topic {
             Topic::Welcome | Topic::ConfirmEmail => {
-                let since = event.recorded_at;
+                let since = event.made_at();
                 links.confirm_email(workspace, user, &address.email, since).await
             }
             Topic::PasswordReset => {
@@ -263,7 +263,7 @@ impl Notification {
 
     /// Whether an event is too old for a mail, and no mail about it was begun.
     async fn is_too_old(&self, event: &TypedEvent, max_age_ms: u64) -> Result<bool, EffectError> {
-        let age_ms = self.dependencies.clock.now().millis_since(event.recorded_at);
+        let age_ms = self.dependencies.clock.now().millis_since(event.made_at());
         let has_begun = self.sender.has_begun(event.workspace, event.event_id);
         Ok(age_ms > max_age_ms && !has_begun.await?)
     }
@@ -303,9 +303,9 @@ impl Notification {
                 user,
                 bytes: mail.formatted(),
             }),
-            Transport::Smtp(smtp) => {
+            Transport::Smtp(server) => {
                 let mail = (id, mail, topic.kind());
-                self.sender.send(smtp, mail, address, event).await?;
+                self.sender.send(&**server, mail, address, event).await?;
             }
         }
         let mut written_about = self.written_about.lock().unwrap_or_else(PoisonError::into_inner);

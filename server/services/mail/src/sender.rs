@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    MailServer,
     addresses::Address,
     claims::{Claim, Claims, Failed, RENEWAL},
     hourly_limit::{HourlyLimit, MailKind},
-    smtp::{SendError, Smtp},
+    smtp::SendError,
 };
 use consumer::EffectError;
 
@@ -52,7 +53,7 @@ impl Sender {
     /// Sends the mail `id` about an event to the mail server, unless it was sent.
     pub(super) async fn send(
         &self,
-        smtp: &Smtp,
+        server: &dyn MailServer,
         (id, mail, kind): (Uuid, Message, MailKind),
         address: &Address,
         event: &TypedEvent,
@@ -81,7 +82,7 @@ impl Sender {
             }
             Claim::Fresh | Claim::Retry => {}
         }
-        self.send_claimed(smtp, (id, mail), event).await?;
+        self.send_claimed(server, (id, mail), event).await?;
         if let Some(limit) = &self.hourly_limit {
             limit.forget_idle();
         }
@@ -103,14 +104,14 @@ impl Sender {
     /// Sends a mail that this server has claimed, renews the claim meanwhile, and records the outcome.
     async fn send_claimed(
         &self,
-        smtp: &Smtp,
+        server: &dyn MailServer,
         (id, mail): (Uuid, Message),
         event: &TypedEvent,
     ) -> Result<(), EffectError> {
         let workspace = event.workspace;
         let ended = CancellationToken::new();
         let sending = async {
-            let sent = smtp.send(mail, &self.stopping).await;
+            let sent = server.send(workspace, mail, &self.stopping).await;
             ended.cancel();
             sent
         };

@@ -7,6 +7,8 @@
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
+use async_trait::async_trait;
+use domain::id::WorkspaceId;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     transport::smtp::{
@@ -16,7 +18,7 @@ use lettre::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{MailSettings, SmtpSecurity};
+use super::{MailServer, MailSettings, SmtpSecurity};
 
 /// The timeout of one step of the conversation.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +28,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Why a mail was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum SendError {
+pub enum SendError {
     /// The mail server refuses this mail for good, and takes others.
     #[error("{0}")]
     Refused(String),
@@ -120,16 +122,6 @@ impl Smtp {
         }))
     }
 
-    /// Sends a mail. When this returns, the mail server has accepted it. `stopping` interrupts it.
-    pub(super) async fn send(&self, mail: Message, stopping: &CancellationToken) -> Result<(), SendError> {
-        let sent = tokio::time::timeout(SEND_TIMEOUT, self.converse(mail));
-        match stopping.run_until_cancelled(sent).await {
-            None => Err(SendError::Unknown("this server stops".to_owned())),
-            Some(Err(_)) => Err(SendError::Unknown("the mail server takes too long".to_owned())),
-            Some(Ok(sent)) => sent,
-        }
-    }
-
     async fn converse(&self, mail: Message) -> Result<(), SendError> {
         let is_ascii = mail.envelope().to().iter().all(|address| {
             let address: &str = address.as_ref();
@@ -166,6 +158,23 @@ impl Smtp {
     /// of us refuses no mail.
     async fn takes_mails(&self) -> bool {
         matches!(self.transport.test_connection().await, Ok(true))
+    }
+}
+
+#[async_trait]
+impl MailServer for Smtp {
+    async fn send(
+        &self,
+        _: WorkspaceId,
+        mail: Message,
+        stopping: &CancellationToken,
+    ) -> Result<(), SendError> {
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.converse(mail));
+        match stopping.run_until_cancelled(sent).await {
+            None => Err(SendError::Unknown("this server stops".to_owned())),
+            Some(Err(_)) => Err(SendError::Unknown("the mail server takes too long".to_owned())),
+            Some(Ok(sent)) => sent,
+        }
     }
 }
 

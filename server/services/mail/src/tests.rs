@@ -122,7 +122,7 @@ impl Fixture {
             .await
             .unwrap();
         let notification = Notification::new(Dependencies {
-            transport: transport.unwrap_or_else(|| Transport::Mailbox(mailbox.clone())),
+            transport: transport.unwrap_or_else(|| Transport::Mailbox(Arc::new(mailbox.clone()))),
             mailbox: mailbox.clone(),
             from: "Shop <shop@shop.test>".parse().unwrap(),
             addresses: addresses.clone(),
@@ -252,7 +252,7 @@ fn smtp(url: &str) -> Transport {
         mails_per_hour: 0,
         public_url: None,
     };
-    Transport::Smtp(Smtp::of(&settings).unwrap().unwrap())
+    Transport::Smtp(Arc::new(Smtp::of(&settings).unwrap().unwrap()))
 }
 
 /// The subjects of the mails that a mail server has taken.

@@ -34,6 +34,20 @@ pub trait PaymentProvider: Send + Sync + Debug {
     ) -> Result<ProviderAnswer, ProviderError>;
 }
 
+/// A provider that can be told to decline a charge, as a test mode can.
+#[async_trait]
+pub trait DecliningProvider: PaymentProvider {
+    /// Sends a request as [`ask`](PaymentProvider::ask) does, and has a charge declined, also one that its
+    /// method would allow. A key that has an answer keeps it, and the decline is the answer of its key for
+    /// ever.
+    async fn decline(
+        &self,
+        workspace: WorkspaceId,
+        key: &str,
+        request: &ProviderRequest,
+    ) -> Result<ProviderAnswer, ProviderError>;
+}
+
 /// Why a provider gives no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{BOOKS_TIMEOUT, PaymentProvider, ProviderError};
+use super::{BOOKS_TIMEOUT, DecliningProvider, PaymentProvider, ProviderError};
 use documents::{
     DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldInput, FoldOutput,
     PageRequest, Scope, SeekKey,
@@ -39,6 +39,9 @@ const CHARGES: &str = "charges";
 
 /// After how long `tok_timeout` answers: after the deadline of the caller.
 const LATE_MS: i64 = 8_000;
+
+/// The method that is declined, and as which a charge is treated that is to be declined.
+const DECLINED: &str = "tok_declined";
 
 /// How often `tok_flaky` fails before it charges.
 const FLAKY_FAILURES: u32 = 2;
@@ -127,13 +130,14 @@ impl TestMode {
         }
     }
 
-    /// Looks up a request in the books, and enters its outcome, in one transaction.
+    /// Looks up a request in the books, and enters its outcome, in one transaction. `declines`: a charge that
+    /// has no answer yet is declined.
     async fn enter(
         &self,
         workspace: WorkspaceId,
         key: &str,
         request: &ProviderRequest,
-        now: Timestamp,
+        (declines, now): (bool, Timestamp),
     ) -> Result<Request, DocumentStoreError> {
         let request_key = format!("request/{key}");
         // An id that cannot be guessed; it is used if the request is new.
@@ -166,7 +170,11 @@ impl TestMode {
             let asked = recorded.map_or(0, |recorded| recorded.asked) + 1;
             let entry = match request {
                 ProviderRequest::Charge { amount, method } => {
-                    charged(key, &new_charge, (amount, method.as_str()), asked, now)
+                    let treated = if declines { DECLINED } else { method.as_str() };
+                    let mut entry = charged(key, &new_charge, (amount, treated), asked, now);
+                    // The key stands for what was asked, however it was treated.
+                    entry.request.wanted = wanted(request);
+                    entry
                 }
                 ProviderRequest::Refund { .. } => {
                     let charge = charge.clone().or_else(|| sample_charge(request, now));
@@ -192,19 +200,18 @@ impl TestMode {
             .await?;
         found.ok_or_else(|| DocumentStoreError::Corrupt("a request was not entered".to_owned()))
     }
-}
 
-#[async_trait]
-impl PaymentProvider for TestMode {
-    async fn ask(
+    /// Enters a request, and gives the answer as far as it has one.
+    async fn answer(
         &self,
         workspace: WorkspaceId,
         key: &str,
         request: &ProviderRequest,
+        declines: bool,
     ) -> Result<ProviderAnswer, ProviderError> {
         let entering = async {
             let now = self.clocks.now(workspace).await?;
-            let entered = self.enter(workspace, key, request, now).await?;
+            let entered = self.enter(workspace, key, request, (declines, now)).await?;
             Ok::<_, DocumentStoreError>((entered, now))
         };
         let entered = timeout(BOOKS_TIMEOUT, entering)
@@ -230,6 +237,30 @@ impl PaymentProvider for TestMode {
                 "it failed, as its method says".to_owned(),
             )),
         }
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for TestMode {
+    async fn ask(
+        &self,
+        workspace: WorkspaceId,
+        key: &str,
+        request: &ProviderRequest,
+    ) -> Result<ProviderAnswer, ProviderError> {
+        self.answer(workspace, key, request, false).await
+    }
+}
+
+#[async_trait]
+impl DecliningProvider for TestMode {
+    async fn decline(
+        &self,
+        workspace: WorkspaceId,
+        key: &str,
+        request: &ProviderRequest,
+    ) -> Result<ProviderAnswer, ProviderError> {
+        self.answer(workspace, key, request, true).await
     }
 }
 
@@ -285,7 +316,7 @@ fn charged(
         "tok_timeout" => (done(), LATE_MS),
         "tok_flaky" if asked <= FLAKY_FAILURES => (None, 0),
         "tok_ok" | "tok_flaky" => (done(), 0),
-        "tok_declined" => (declined(Reason::CardDeclined), 0),
+        DECLINED => (declined(Reason::CardDeclined), 0),
         "tok_insufficient_funds" => (declined(Reason::InsufficientFunds), 0),
         _ => (declined(Reason::UnknownMethod), 0),
     };

@@ -10,7 +10,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::{
-    PaymentProvider, ProviderError,
+    DecliningProvider, PaymentProvider, ProviderError,
     test_mode::{TestMode, sample_answer},
 };
 use clock::SystemClock;
@@ -46,6 +46,14 @@ impl Provider {
             method: method.to_owned(),
         };
         self.provider.ask(SHOP, key, &request).await
+    }
+
+    async fn decline(&self, key: &str, amount: i64, method: &str) -> Result<ProviderAnswer, ProviderError> {
+        let request = ProviderRequest::Charge {
+            amount: Money::new(amount, "EUR"),
+            method: method.to_owned(),
+        };
+        self.provider.decline(SHOP, key, &request).await
     }
 
     async fn refund(&self, key: &str, charge: &str) -> ProviderAnswer {
@@ -133,6 +141,38 @@ async fn each_method_has_its_outcome() {
     provider.clocks.put_forward(SHOP, 8_000).await.unwrap();
     charge_of(&provider.charge("late", 500, "tok_timeout").await.unwrap());
     assert_eq!(provider.charges().await, 2);
+}
+
+#[tokio::test]
+async fn a_charge_that_is_to_be_declined_is_declined_for_ever_and_an_earlier_answer_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::open(folder.path()).await;
+    let earlier = provider.charge("earlier", 500, "tok_ok").await.unwrap();
+    assert_eq!(provider.decline("earlier", 500, "tok_ok").await.unwrap(), earlier);
+    provider.charge("flaky", 500, "tok_flaky").await.unwrap_err();
+    for method in ["tok_ok", "tok_flaky", "tok_timeout"] {
+        let key = method.strip_prefix("tok_").unwrap();
+        let declined = provider.decline(key, 500, method).await.unwrap();
+        assert!(
+            matches!(declined, ProviderAnswer::Refused { .. }),
+            "{method}: {declined:?}"
+        );
+        assert_eq!(
+            provider.charge(key, 500, method).await.unwrap(),
+            declined,
+            "{method}"
+        );
+        let other = provider.decline(key, 501, method).await;
+        assert!(matches!(other, Err(ProviderError::KeyReused)), "{other:?}");
+    }
+    assert_eq!(provider.charges().await, 1);
+    // what was charged before can be given back
+    let refund = ProviderRequest::Refund {
+        charge: charge_of(&earlier),
+        amount: Money::new(500, "EUR"),
+    };
+    let refunded = provider.provider.decline(SHOP, "back", &refund).await.unwrap();
+    assert_eq!(refunded, ProviderAnswer::Refunded);
 }
 
 #[tokio::test]

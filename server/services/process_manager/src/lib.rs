@@ -62,7 +62,7 @@ pub struct Dependencies {
 /// The running process managers.
 #[derive(Debug)]
 pub struct ProcessManagers {
-    projections: Projections,
+    projections: Arc<Projections>,
     progress: Arc<Progress>,
     process_store: Arc<dyn DocumentStore>,
     health: Arc<Health>,
@@ -108,6 +108,7 @@ impl ProcessManagers {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         let runner = Arc::new(Runner::new(RunnerDependencies {
             policies,
+            store: store.clone(),
             process_store: process_store.clone(),
             commands,
             progress: progress.clone(),
@@ -128,7 +129,7 @@ impl ProcessManagers {
                 work.add_unlisted((checkpoint.workspace, policy.name()), Unlisted::Unknown);
             }
         }
-        let projections = Projections::start(Arc::new(context)).await?;
+        let projections = Arc::new(Projections::start(Arc::new(context)).await?);
         tasks.spawn(runner.clone().run(cancelled.clone()));
         Ok(Self {
             projections,
@@ -140,6 +141,11 @@ impl ProcessManagers {
             tasks,
             cancelled,
         })
+    }
+
+    /// Their lanes.
+    pub fn lanes(&self) -> &Arc<Projections> {
+        &self.projections
     }
 
     /// Events that policies could not handle.

@@ -22,6 +22,7 @@ use super::{
 use clock::SharedClock;
 use command::CommandService;
 use documents::{DocumentStore, FIRST_GENERATION, Scope};
+use event_store::EventStore;
 use projection::progress::Progress;
 
 /// How many processes send commands at the same time: many, because each may wait for a provider's answer,
@@ -51,6 +52,7 @@ struct Agenda {
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) policies: &'static [&'static dyn AnyPolicy],
+    pub(super) store: Arc<dyn EventStore>,
     pub(super) process_store: Arc<dyn DocumentStore>,
     pub(super) commands: Arc<CommandService>,
     pub(super) progress: Arc<Progress>,
@@ -68,6 +70,8 @@ pub(super) struct Runner {
 #[derive(Debug)]
 pub(super) struct Dependencies {
     pub(super) policies: &'static [&'static dyn AnyPolicy],
+    /// Box 5, which says how far the events go that are folded before a clock is put forward.
+    pub(super) store: Arc<dyn EventStore>,
     pub(super) process_store: Arc<dyn DocumentStore>,
     pub(super) commands: Arc<CommandService>,
     pub(super) progress: Arc<Progress>,
@@ -81,6 +85,7 @@ impl Runner {
     pub(super) fn new(dependencies: Dependencies) -> Self {
         let Dependencies {
             policies,
+            store,
             process_store,
             commands,
             progress,
@@ -91,6 +96,7 @@ impl Runner {
         } = dependencies;
         Self {
             policies,
+            store,
             process_store,
             commands,
             progress,

@@ -44,6 +44,22 @@ enum Step {
     Recorded(Option<(Process, u64)>),
 }
 
+/// What came of sending a command.
+enum Sent {
+    Answered {
+        outcome: SendOutcome,
+        /// Whether it has events.
+        has_events: bool,
+    },
+    Unanswered,
+}
+
+impl Sent {
+    fn answered(outcome: SendOutcome, has_events: bool) -> Self {
+        Self::Answered { outcome, has_events }
+    }
+}
+
 impl Runner {
     /// Sends what can be sent of a process, until every outcome is recorded.
     pub(super) async fn advance(
@@ -180,7 +196,8 @@ impl Runner {
         let as_of = self.queues.recorded();
         let amended = match self.amend(scope, policy, process, &outcomes).await {
             Ok(amended) => {
-                let is_final = |(_, outcome): &&(Uuid, SendOutcome)| *outcome != SendOutcome::Unanswered;
+                let is_final =
+                    |(_, outcome): &&(Uuid, SendOutcome)| !matches!(outcome, SendOutcome::Unanswered { .. });
                 let answered = outcomes.iter().filter(is_final).map(|(id, _)| *id);
                 self.queues.record(scope, process, answered);
                 // Before a command can be sent again.
@@ -244,7 +261,7 @@ impl Runner {
     ) -> Result<Option<Process>, DocumentStoreError> {
         let now = Now {
             machine: self.clock.now(),
-            ahead_ms: self.clocks.ahead_ms(scope.workspace).await?,
+            workspace: self.clocks.now(scope.workspace).await?,
         };
         let lease = self.new_lease();
         let change = |json: &serde_json::value::RawValue| -> Result<Process, DocumentStoreError> {
@@ -252,7 +269,7 @@ impl Runner {
                 .sent(json, sent, now)
                 .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))?;
             for (id, outcome) in sent {
-                if let (SendOutcome::Unanswered, Some(lease)) = (outcome, lease) {
+                if let (SendOutcome::Unanswered { .. }, Some(lease)) = (outcome, lease) {
                     process.renew(*id, lease);
                 }
             }
@@ -267,17 +284,27 @@ impl Runner {
         let (mut unanswered, mut awaits_lanes) = (None, true);
         for pending in &lease.commands {
             let id = pending.command_id;
+            // Before the provider is asked: its answer is not earlier, so that the deadline comes first also
+            // if the clock is put forward before the missing answer is recorded.
+            let sent_at = match self.clocks.now(scope.workspace).await {
+                Ok(sent_at) => sent_at,
+                Err(error) => {
+                    report_failure(scope.view, scope.workspace, &error);
+                    unanswered = Some(id);
+                    break;
+                }
+            };
             match self.send(scope, pending).await {
-                Ok((SendOutcome::Unanswered, _)) => {
+                Ok(Sent::Unanswered) => {
                     // Otherwise the attempt changes nothing in the process.
                     if lease.starts_deadline(id) || self.others.exist() {
-                        outcomes.push((id, SendOutcome::Unanswered));
+                        outcomes.push((id, SendOutcome::Unanswered { sent_at }));
                         awaits_lanes = false;
                     }
                     unanswered = Some(id);
                     break;
                 }
-                Ok((outcome, has_events)) => {
+                Ok(Sent::Answered { outcome, has_events }) => {
                     awaits_lanes &= has_events;
                     outcomes.push((id, outcome));
                 }
@@ -296,28 +323,27 @@ impl Runner {
         })
     }
 
-    /// Sends a command. Returns the outcome, and whether it has events. `Err`: no decision was made, and the
-    /// command is worth another attempt.
-    async fn send(
-        &self,
-        scope: &Scope,
-        pending: &PendingCommand,
-    ) -> Result<(SendOutcome, bool), CommandFailure> {
+    /// Sends a command. `Err`: no decision was made, and the command is worth another attempt.
+    async fn send(&self, scope: &Scope, pending: &PendingCommand) -> Result<Sent, CommandFailure> {
         let intent = Intent::of_policy(scope.workspace, scope.view, pending, &*self.clock);
         let sent = match intent {
             Ok(intent) => self.commands.carry_out(intent).await,
             Err(failure) => Err(failure),
         };
         let (label, sent) = match sent {
-            Ok(answer) => ("accepted", (SendOutcome::Accepted, !answer.events.is_empty())),
+            Ok(answer) => {
+                let has_events = !answer.events.is_empty();
+                ("accepted", Sent::answered(SendOutcome::Accepted, has_events))
+            }
             Err(failure) if failure.is_undecided() => return Err(failure),
-            Err(failure) if failure.is_unanswered() => ("unanswered", (SendOutcome::Unanswered, false)),
+            Err(failure) if failure.is_unanswered() => ("unanswered", Sent::Unanswered),
             Err(failure) => {
                 let command = pending.command_type.as_str();
                 tracing::info!(
                     consumer.policy = scope.view, command, error = %failure, "a policy's command was refused"
                 );
-                ("refused", (SendOutcome::Refused(failure.to_string()), false))
+                let outcome = SendOutcome::Refused(failure.to_string());
+                ("refused", Sent::answered(outcome, false))
             }
         };
         metrics::counter!("foldline_consumer_commands_total", "policy" => scope.view, "outcome" => label)

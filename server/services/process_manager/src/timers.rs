@@ -1,5 +1,9 @@
 //! Expires the timers of a policy's processes. The listing of timers is read only when the earliest may be
 //! due, and only its first page; or when a clock is put forward, before the clock shows that.
+//!
+//! What is due first happens first. A process itself expires what was due before an event that it folds; and
+//! before a timer expires, and before a clock is put forward, the events that are in the log are folded. So a
+//! deadline is not overtaken by a payment that is late, nor a payment in time by its deadline.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +16,7 @@ use domain::{
 };
 use futures::StreamExt as _;
 use tokio::time::Instant;
-use workspace_clock::Timers;
+use workspace_clock::{MAX_AGE, Reading, Timers};
 
 use super::{
     process::amend,
@@ -22,6 +26,13 @@ use super::{
 
 /// How many timers expire at the same time.
 const MAX_EXPIRING: usize = 16;
+
+/// How long a clock that is put forward waits at most for the lanes to fold the events of before: a lane that
+/// is held must not hold the clock.
+const CLOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The same for a timer that is due, for which the timers of other workspaces wait as well.
+const TIMER_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// The earliest timer of a policy in a workspace, by the workspace's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,13 +66,15 @@ impl Runner {
         earliest: &mut EarliestTimer,
     ) -> Result<Option<Instant>, DocumentStoreError> {
         while *earliest != EarliestTimer::None {
-            let now = self.clocks.now(scope.workspace).await?;
+            let Reading { now, is_frozen, .. } = self.clocks.reading(scope.workspace).await?;
             if let EarliestTimer::At(due) = *earliest
                 && due > now
             {
                 // At least a millisecond: otherwise a timer that is due within one would be read again and
                 // again.
                 let left = Duration::from_millis(due.millis_since(now) + 1);
+                // A clock that stands still says when it goes on, unless another server lets it.
+                let left = if is_frozen { left.max(MAX_AGE) } else { left };
                 return Ok(Some(Instant::now() + left));
             }
             let first = self.page(scope, TIMERS, None).await?;
@@ -70,6 +83,7 @@ impl Runner {
                 *earliest = EarliestTimer::Unread;
                 let due = first.into_iter().filter(is_due);
                 let processes = due.map(|row| row.document.key).collect();
+                self.fold_recorded(scope.workspace, TIMER_TIMEOUT).await;
                 self.expire(scope, policy, processes, now).await?;
             } else {
                 let due = first.first().and_then(due_at);
@@ -114,6 +128,30 @@ impl Runner {
         expired.into_iter().collect()
     }
 
+    /// Waits, for a bounded time, until the policies have folded the events that are in the log.
+    async fn fold_recorded(&self, workspace: WorkspaceId, most: Duration) {
+        let folded = async {
+            let head = self.store.head(workspace).await;
+            let head = head.inspect_err(|error| {
+                tracing::warn!(%workspace, %error, "timers expire before the newest events are folded");
+            });
+            let Ok(head) = head else { return };
+            for policy in self.policies {
+                if let Some(progress) = self.progress.of(workspace, policy.name()) {
+                    progress.reaches(&head).await;
+                }
+            }
+        };
+        // After the timeout the timers expire all the same.
+        let _ = tokio::time::timeout(most, folded).await;
+    }
+
+    /// Whether a timer of a policy is due at `now`.
+    async fn is_any_due(&self, scope: &Scope, now: Timestamp) -> Result<bool, DocumentStoreError> {
+        let first = self.page(scope, TIMERS, None).await?;
+        Ok(first.first().and_then(due_at).is_some_and(|due| due <= now))
+    }
+
     /// Expires every timer of a policy that is due at `now`.
     async fn expire_all(
         &self,
@@ -148,6 +186,9 @@ impl Runner {
                 .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
         };
         let amended = amend(&*self.process_store, scope, &process, &change).await?;
+        if let Some(due) = amended.as_ref().and_then(Process::next_due) {
+            self.work.add_timer(scope, due);
+        }
         if let Some(amended) = amended
             && (!amended.pending.is_empty() || amended.is_to_be_scheduled())
         {
@@ -163,18 +204,26 @@ impl Runner {
 
 #[async_trait]
 impl Timers for Runner {
-    async fn expire_due(&self, workspace: WorkspaceId, now: Timestamp) {
+    async fn expire_due(&self, workspace: WorkspaceId, now: Timestamp) -> Result<(), DocumentStoreError> {
+        let mut is_folded = false;
         for policy in self.policies.iter().copied() {
             let scope = Scope {
                 workspace,
                 view: policy.name(),
                 generation: FIRST_GENERATION,
             };
-            if let Err(error) = self.expire_all(&scope, policy, now).await {
-                // The next run expires them.
-                report_failure(scope.view, workspace, &error);
+            if !self.is_any_due(&scope, now).await? {
+                continue;
             }
+            if !is_folded {
+                self.fold_recorded(workspace, CLOCK_TIMEOUT).await;
+                is_folded = true;
+            }
+            self.expire_all(&scope, policy, now)
+                .await
+                .inspect_err(|error| report_failure(scope.view, workspace, error))?;
         }
+        Ok(())
     }
 }
 

@@ -106,8 +106,7 @@ async fn a_late_payment_is_abandoned_then_refunded_and_delays_no_other_order() {
     let quick = shop.order("quick", &["mug"], "tok_ok").await;
     shop.settled(Some(quick.correlation_id)).await.unwrap();
     assert_eq!(shop.document("orders", "quick").await["status"], "confirmed");
-    // The clock has not moved: the charge is made and not answered. The deadline runs from when that was
-    // recorded.
+    // The clock has not moved: the charge is made and not answered. The deadline runs from when it was sent.
     shop.waits_for_the_payment(late.correlation_id).await;
     let shop = shop.crash().await;
     // Past the deadline and past the answer: the deadline comes first.
@@ -132,6 +131,56 @@ async fn a_late_payment_is_abandoned_then_refunded_and_delays_no_other_order() {
         .map(|charge| charge.refunded_at.is_some())
         .collect();
     assert_eq!(refunded, [true, false]);
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_late_payments_none_overtakes_its_deadline_however_the_clock_leaps() {
+    const ORDERS: usize = 40;
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 40).await;
+    let ids: Vec<_> = (0..ORDERS).map(|n| n.to_string()).collect();
+    // The leaps fall between a request, its missing answer, the record of that, and the next request.
+    let place = futures::future::join_all(ids.iter().map(|id| shop.order(id, &["mug"], "tok_timeout")));
+    let leap = async {
+        for _ in 0..20 {
+            shop.put_forward(3_600_000).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let (placed, ()) = tokio::join!(place, leap);
+    for placed in placed {
+        while shop
+            .settled_within(Some(placed.correlation_id), SETTLE_WAIT)
+            .await
+            .is_err()
+        {
+            shop.put_forward(3_600_000).await;
+        }
+    }
+    for id in &ids {
+        let order = shop.document("orders", id).await;
+        assert_eq!(order["reason"], "the payment was not answered in time", "{order}");
+    }
+    let charges = shop.charges().await;
+    assert!(
+        charges.iter().all(|charge| charge.refunded_at.is_some()),
+        "{charges:?}"
+    );
+    assert_eq!(shop.document("inventory", "mug").await["available"], 40);
+    // Events have the workspace's time, and the log shows that no deadline came too early.
+    let mut placed_at = BTreeMap::new();
+    for event in shop.log().await {
+        let at = event.recorded_at;
+        match event.event_type.as_str() {
+            "OrderCreated" => {
+                placed_at.insert(event.stream.clone(), at);
+            }
+            "OrderRejected" => assert!(at.millis_since(placed_at[&event.stream]) >= 5_000, "{event:?}"),
+            _ => {}
+        }
+    }
+    assert_eq!(shop.findings().await, Vec::<String>::new());
     shop.stop().await;
 }
 

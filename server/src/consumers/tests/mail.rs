@@ -64,7 +64,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
         .await
         .unwrap();
     let notification = Notification::new(Dependencies {
-        transport: Transport::Mailbox(mailbox(shop)),
+        transport: Transport::Mailbox(Arc::new(mailbox(shop))),
         mailbox: mailbox(shop),
         from: "Shop <shop@shop.test>".parse().unwrap(),
         addresses: Arc::new(StreamAddresses {

@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use test_postgres::Database;
 use uuid::Uuid;
-use workspace_clock::Clocks;
+use workspace_clock::{Clocks, LogClock};
 
 use crate::{
     consumers::{Consumers, Dependencies},
@@ -202,7 +202,8 @@ async fn start(
     Arc<Consumers>,
     Arc<Clocks>,
 ) {
-    let clock = Arc::clone(clock);
+    let log_clock = LogClock::new(Arc::clone(clock));
+    let clock: SharedClock = log_clock.clone();
     let builder = ReadSideBuilder::with_views(view::all());
     let store = event_store::open(&storage.url("events.db"), clock.clone(), Some(builder.observer()))
         .await
@@ -221,11 +222,14 @@ async fn start(
         .await
         .unwrap();
     let clocks = Arc::new(Clocks::new(clock.clone(), process_store.clone()));
+    log_clock.follow(&clocks);
     let provider = UnreliableProvider {
         inner: TestMode::new(process_store.clone(), clocks.clone()),
         faults: faults.clone(),
     };
-    let commands = CommandService::new(store.clone(), clock.clone()).with_payments(Arc::new(provider));
+    let commands = CommandService::new(store.clone(), clock.clone())
+        .with_clocks(clocks.clone())
+        .with_payments(Arc::new(provider));
     let commands = Arc::new(commands);
     let dependencies = Dependencies {
         store: store.clone(),

@@ -10,6 +10,7 @@ use domain::{
 };
 use serde_json::{Value, json};
 
+use projection::lane_controls::LaneDials;
 use query::live::{CAPACITY, LiveItem, LiveSession, MAX_SUBSCRIPTIONS, Subscribe};
 
 use crate::read_side::testing::{
@@ -259,7 +260,11 @@ async fn a_view_that_is_behind_says_whether_it_is_paused() {
     session.subscribe(to_document(1, "inventory", "mug-1")).await;
     assert!(matches!(next(&mut session).await, Frame::Snapshot { .. }));
     let projections = &shop.read.projections;
-    projections.pause(shop.workspace, "inventory").await.unwrap();
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    assert!(projections.bend(shop.workspace, "inventory", Some(paused)));
     shop.append("inventory-mug-1", &[received(1)]).await;
     loop {
         let item = session.next().await;
@@ -268,7 +273,7 @@ async fn a_view_that_is_behind_says_whether_it_is_paused() {
             break;
         }
     }
-    assert!(projections.resume(shop.workspace, "inventory"));
+    assert!(projections.bend(shop.workspace, "inventory", None));
     assert!(matches!(next_change(&mut session).await, LiveItem::Frame(_)));
 }
 

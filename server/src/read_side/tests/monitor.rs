@@ -17,6 +17,7 @@ use monitor::{
     terminal::{self, Format, MonitorError},
     verify::{verify, verify_running},
 };
+use projection::lane_controls::LaneDials;
 
 use crate::read_side::testing::{Shop, cancelled, created, customer, listed, received};
 
@@ -149,7 +150,11 @@ async fn views_that_a_running_server_has_lost_are_named_at_once() {
 async fn a_paused_view_is_behind_and_no_finding() {
     let shop = shop().await;
     let projections = &shop.read.projections;
-    projections.pause(shop.workspace, "inventory").await.unwrap();
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    assert!(projections.bend(shop.workspace, "inventory", Some(paused)));
     shop.append("inventory-mug-1", &[received(1)]).await;
     let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
     let report = verify_running(&*shop.store, &**shop.read.read_model(), projections, &workspace)

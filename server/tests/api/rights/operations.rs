@@ -103,6 +103,10 @@ fn newest_run(_: &World, _: Column) -> Option<Value> {
     Some(json!({"title": "The newest run"}))
 }
 
+fn all_at_rest(_: &World, _: Column) -> Option<Value> {
+    Some(json!({}))
+}
+
 fn no_labels(_: &World, _: Column) -> Option<Value> {
     Some(json!({}))
 }
@@ -159,13 +163,27 @@ const RULES: &[Rule] = &[
         [401, 403, 403, 403, 200, 200, 404],
     ),
     read("/api/v1/events", "", LAB_READERS),
+    // no event has this id
+    read("/api/v1/events/{id}", "", [401, 403, 403, 403, 404, 404, 404]),
     read("/api/v1/schemas", "", PEOPLE),
     read("/api/v1/schemas/{type}/{version}", "", PEOPLE),
     read("/api/v1/verify", "", LAB_READERS),
     read("/api/v1/checkpoints", "", LAB_READERS),
     read("/api/v1/export", "", EDUCATORS),
     read("/api/v1/settled", "", PEOPLE),
-    read("/api/v1/dead-letters", "", [401, 403, 403, 200, 403, 200, 200]),
+    read("/api/v1/dead-letters", "", [401, 403, 403, 200, 200, 200, 200]),
+    // no dead letter has this id
+    read(
+        "/api/v1/dead-letters/{id}/waiting",
+        "",
+        [401, 403, 403, 404, 404, 404, 404],
+    ),
+    write(
+        "post",
+        "/api/v1/dead-letters/retry",
+        nothing,
+        [401, 403, 403, 200, 403, 200, 200],
+    ),
     write(
         "post",
         "/api/v1/dead-letters/{id}/retry",
@@ -179,8 +197,19 @@ const RULES: &[Rule] = &[
         [401, 403, 403, 404, 403, 404, 404],
     ),
     read("/api/v1/lab/projections", "", LAB_READERS),
+    read("/api/v1/lab/handlers", "", LAB_READERS),
+    // each in their own workspace, which has an event by now
+    read("/api/v1/lab/handled", "?event=0:1", LAB_READERS),
     read("/api/v1/lab/clock", "", LAB_READERS),
     read("/api/v1/lab/hops", "", LAB_READERS),
+    read("/api/v1/lab/invariants", "", LAB_READERS),
+    // no invariant has this name
+    write(
+        "post",
+        "/api/v1/lab/invariants/{name}/cure",
+        nothing,
+        [401, 403, 403, 403, 403, 404, 404],
+    ),
     write("post", "/api/v1/lab/clock", advance_clock, EDUCATORS),
     write("post", "/api/v1/lab/projections/{name}/pause", nothing, EDUCATORS),
     write(
@@ -190,6 +219,20 @@ const RULES: &[Rule] = &[
         EDUCATORS,
     ),
     write("post", "/api/v1/lab/projections/{name}/crash", nothing, EDUCATORS),
+    // what is bent is shown to everybody in the workspace
+    read("/api/v1/lab/dials", "", PEOPLE),
+    read("/api/v1/lab/dials/bent", "", PEOPLE),
+    read("/api/v1/lab/dials/words", "?lang=de", PEOPLE),
+    // It does not say which version it replaces.
+    write(
+        "put",
+        "/api/v1/lab/dials",
+        all_at_rest,
+        [401, 403, 403, 403, 403, 428, 428],
+    ),
+    write("patch", "/api/v1/lab/dials", all_at_rest, EDUCATORS),
+    write("delete", "/api/v1/lab/dials", nothing, EDUCATORS),
+    write("delete", "/api/v1/lab/dials/{dial}", nothing, EDUCATORS),
     // each in their own workspace, which has an event by now
     write(
         "post",
@@ -254,6 +297,7 @@ impl Rule {
             ("{version}", "1".to_owned()),
             ("{id}", Uuid::from_u128(7).to_string()),
             ("{name}", "products".to_owned()),
+            ("{dial}", "broker.delay_ms".to_owned()),
             ("{workspace}", world.educator.workspace.to_string()),
         ]
         .iter()

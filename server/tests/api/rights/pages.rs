@@ -42,12 +42,17 @@ const RULES: &[(&str, Row)] = &[
     ("/office/people", OFFICE),
     ("/office/stock", OFFICE),
     ("/lab", LOG),
+    ("/lab/dials", LOG),
+    ("/lab/streams", LOG),
+    ("/lab/streams/:stream", [200, 403, 403, 403, 200, 200, 404]),
+    // no event has the id of an order
+    ("/lab/events/:id", [200, 403, 403, 403, 404, 404, 404]),
+    ("/lab/projections", LOG),
+    ("/lab/dead-letters", LOG),
     ("/lab/split", LOG),
     ("/lab/recording", LOG),
     // no recording has the id of an order
     ("/lab/recording/:id", [200, 403, 403, 403, 404, 404, 404]),
-    ("/streams", LOG),
-    ("/streams/:stream", [200, 403, 403, 403, 200, 200, 404]),
 ];
 
 /// The paths of the routes.

@@ -1,7 +1,7 @@
 //! Faults of one email: an address that the mail server cannot express, and a connection that is lost once
 //! the mail server has the email.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{check::check, shop::Shop};
 
@@ -58,5 +58,27 @@ async fn a_mail_whose_connection_is_lost_is_sent_again_with_pauses() {
     shop.staff.settled().await;
     let report = check(&shop.peer.mails(), &shop.staff.log().await, &shop.people);
     assert!(report.repeated >= copies, "{report:?}");
+    shop.server.stop().await;
+}
+
+/// The dials of the lab keep mails from a mail server that takes them, and lose and repeat none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_that_the_dials_hold_back_arrive_once_when_the_dials_are_at_rest() {
+    let mut shop = Shop::open(Vec::new()).await;
+    for dials in [
+        json!({"mail": {"away": true}}),
+        json!({"mail": {"fail_every": 1}}),
+    ] {
+        let (mails, tried) = (shop.peer.count(), shop.tried().await);
+        shop.staff.bend(&dials).await;
+        shop.add_customer("Ada").await;
+        shop.until_tried(tried + 3).await;
+        assert_eq!(shop.peer.count(), mails, "{dials}");
+        shop.staff.bend(&json!({})).await;
+        shop.staff.settled().await;
+        assert_eq!(shop.peer.count(), mails + 1, "{dials}");
+    }
+    let report = check(&shop.peer.mails(), &shop.staff.log().await, &shop.people);
+    assert_eq!(report.repeated, 0, "{report:?}");
     shop.server.stop().await;
 }

@@ -19,7 +19,7 @@ use crate::{
     components::{When, only_if},
     erase::{Erase, View},
     erased_signals::Memo,
-    lab::hop_log::short_id,
+    lab::{dials::box_of_drawing, hop_log::short_id},
     language::language,
     text,
 };
@@ -144,7 +144,7 @@ fn event_facts(event: &EventSummary) -> View {
         recorded_at,
         payload,
     } = event.clone();
-    let href = ["/streams/", &stream].concat();
+    let href = ["/lab/streams/", &stream].concat();
     view! {
         <dl class="facts">
             <div><dt>{text::lab::kind(language)}</dt><dd><code>{kind}</code></dd></div>
@@ -276,10 +276,15 @@ fn box_details(session: MapSession, id: String) -> View {
     let line = move || figures.with(|figures| (!figures.trend.is_empty()).then(|| trend(&figures.trend)));
     let nothing = move || view! { <p class="muted">{text::lab::no_figures(language)}</p> }.erase();
     let has_none = move || figures.with(|figures| figure_words(figures).is_empty());
+    let dials = box_of_drawing(&id).map(|of| {
+        let href = ["/lab/dials#", of].concat();
+        view! { <p><a href=href data-testid="lab-to-dials">{text::lab::to_dials(language)}</a></p> }.erase()
+    });
     view! {
         <div data-box=id>
             <h3>{name}</h3>
             <p class="muted">{role}</p>
+            {dials}
             <ul class="lab-figures mono">{words}</ul>
             {line}
             {only_if(has_none, nothing)}

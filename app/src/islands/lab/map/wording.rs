@@ -79,7 +79,7 @@ pub(super) fn milliseconds(micros: u64) -> String {
 }
 
 /// The lag of a box or view in events and milliseconds.
-pub(super) fn lag_words(events: u64, ms: Option<u64>) -> String {
+pub(in crate::islands::lab) fn lag_words(events: u64, ms: Option<u64>) -> String {
     let language = language();
     match (events, ms) {
         (0, None) => text::lab::up_to_date(language).to_owned(),
@@ -175,7 +175,7 @@ pub(super) fn trend_path(samples: &[u64]) -> String {
 }
 
 /// A trend as a line, beside the words that say the same.
-pub(super) fn trend(samples: &[u64]) -> View {
+pub(in crate::islands::lab) fn trend(samples: &[u64]) -> View {
     let highest = samples.iter().copied().max().unwrap_or_default();
     let words = text::lab::highest(language(), highest);
     view! {

@@ -55,7 +55,7 @@ fn row(session: SplitSession, key: &str) -> View {
         return ().erase();
     };
     let language = language();
-    let href = ["/streams/", &stream].concat();
+    let href = ["/lab/streams/", &stream].concat();
     let (category, rest) = stream.split_once('-').unwrap_or((stream.as_str(), ""));
     view! {
         <tr class="flash-odd" data-event=key.to_owned()>

@@ -68,6 +68,11 @@ impl SplitSession {
                 read();
             }
         });
+        follow_lab(LabTopic::Dials, move |frame| {
+            if let ServerFrame::Dials { data, .. } = frame {
+                self.paused.set(paused_views(&data));
+            }
+        });
         // After hydration, and again when this tab has written: the log has it, also where a view has not.
         let written = use_context::<LastWrite>();
         effect(move || {
@@ -79,6 +84,16 @@ impl SplitSession {
         effect(move || {
             // It runs as long as the page is open.
             let _ = set_interval_with_handle(read, PATIENCE);
+        });
+    }
+
+    /// A view was paused or resumed here.
+    pub(super) fn set_paused(self, view: &str, is_paused: bool) {
+        self.paused.update(|paused| {
+            paused.retain(|paused| paused != view);
+            if is_paused {
+                paused.push(view.to_owned());
+            }
         });
     }
 
@@ -170,4 +185,17 @@ impl SplitSession {
             }
         }
     }
+}
+
+/// The views that the dials pause.
+fn paused_views(answer: &Value) -> Vec<String> {
+    let mut paused = Vec::new();
+    if let Some(views) = answer["dials"]["projections"].as_object() {
+        for (view, dials) in views {
+            if dials["paused"] == true {
+                paused.push(view.clone());
+            }
+        }
+    }
+    paused
 }

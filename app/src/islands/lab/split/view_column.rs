@@ -33,7 +33,6 @@ pub(super) fn column(
     session: SplitSession,
     (at, name): (usize, &'static str),
     listing: LiveListing<Value>,
-    is_paused: bool,
     may_control: bool,
 ) -> View {
     let language = language();
@@ -77,7 +76,7 @@ pub(super) fn column(
                 <Icon picture />
                 <span>{text(gap)}</span>
             </p>
-            {holding(session, name, progress, is_paused, may_control)}
+            {holding(session, name, progress, may_control)}
             <ul class="lab-split__documents">{rows}</ul>
             {measured(session, name)}
         </section>
@@ -124,19 +123,15 @@ fn waited(behind: Memo<u64>, progress: Signal<Progress>) -> RwSignal<Option<u64>
 }
 
 /// The button that holds the view or releases it, and what that means.
-fn holding(
-    session: SplitSession,
-    name: &'static str,
-    progress: Signal<Progress>,
-    is_paused: bool,
-    may_control: bool,
-) -> View {
+fn holding(session: SplitSession, name: &'static str, progress: Signal<Progress>, may_control: bool) -> View {
     let language = language();
-    let held_here = RwSignal::new(is_paused);
-    let is_held = Memo::new(move |_| held_here.get() || progress.with(Progress::is_paused));
+    let is_paused = move || {
+        session
+            .paused
+            .with(|paused| paused.iter().any(|view| view == name))
+    };
+    let is_held = Memo::new(move |_| is_paused() || progress.with(Progress::is_paused));
     let is_sending = RwSignal::new(false);
-    #[cfg(feature = "ssr")]
-    let _ = name;
     let change = move |_| {
         #[cfg(not(feature = "ssr"))]
         if !is_sending.get_untracked() {
@@ -146,7 +141,7 @@ fn holding(
                 let changed = crate::api::lab::hold(name, wanted).await;
                 is_sending.set(false);
                 if let Ok(status) = &changed {
-                    held_here.set(status.paused);
+                    session.set_paused(name, status.paused);
                 }
                 session.problem.set(changed.err());
             });

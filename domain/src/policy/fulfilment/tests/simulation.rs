@@ -37,6 +37,10 @@ const POLICY: ErasedPolicy<Fulfilment> = ErasedPolicy::new();
 const SKUS: [&str; 2] = ["cup", "mug"];
 const CUSTOMER: Uuid = Uuid::from_u128(7);
 
+const UNANSWERED: SendOutcome = SendOutcome::Unanswered {
+    sent_at: Timestamp::from_micros(0),
+};
+
 /// The commands of people, beside those to cancel and to ship, which come more often.
 const OF_PEOPLE: [&str; 11] = [
     "RefundPayment",
@@ -256,7 +260,7 @@ impl Simulation {
                 self.append(role, stream, events);
                 SendOutcome::Accepted
             }
-            Ok(None) => SendOutcome::Unanswered,
+            Ok(None) => UNANSWERED,
             Err(reason) => SendOutcome::Refused(reason),
         }
     }
@@ -336,7 +340,7 @@ impl Simulation {
         }
         let now = Now {
             machine: Timestamp::from_micros(0),
-            ahead_ms: 0,
+            workspace: Timestamp::from_micros(0),
         };
         let process = &self.processes[&key];
         let after = POLICY
@@ -344,7 +348,7 @@ impl Simulation {
             .unwrap();
         self.processes
             .insert(key, serde_json::value::to_raw_value(&after).unwrap());
-        sent != SendOutcome::Unanswered
+        sent != UNANSWERED
     }
 
     fn expire(&mut self, which: usize) {

@@ -41,7 +41,7 @@ async fn ask_and_decide(
             .load::<Payment>(intent.workspace, &intent.stream, Freshness::Read)
             .await?;
         version = loaded.version;
-        if !intent.expected.is_met_by(version) {
+        if !repository.is_expected(intent, version) {
             break;
         }
         let answer = match loaded.state.provider_request(command, &intent.stream) {

@@ -169,7 +169,7 @@ impl Sandboxes {
                     }
                     let now = Now {
                         machine: SystemClock.now(),
-                        ahead_ms: 0,
+                        workspace: SystemClock.now(),
                     };
                     let after = FULFILMENT.sent(&folded, &outcomes, now).unwrap();
                     process = Some(serde_json::value::to_raw_value(&after).unwrap());

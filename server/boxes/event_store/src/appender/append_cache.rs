@@ -59,8 +59,8 @@ impl CachedPartition {
         *self = Self::new(self.no, head, head_hash.to_owned(), recorded_at);
     }
 
-    /// The time of the next event: that of the machine's clock, but always after the event before it. So the
-    /// order of times is that of positions, also if the clock is put back or another server's clock is ahead,
+    /// The time of the next event: that of its workspace, but always after the event before it. So the order
+    /// of times is that of positions, also if a clock is put back or another server's clock is ahead,
     /// and a list that is sorted by time needs nothing else to be in the order of the log.
     pub(crate) fn next_recorded_at(&self, now: Timestamp) -> Timestamp {
         let after_head = self

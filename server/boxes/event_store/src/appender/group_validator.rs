@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use clock::Clock;
 use domain::{
     event::{RecordedEvent, StoredEvent},
     id::{StreamName, WorkspaceId},
@@ -120,7 +121,8 @@ impl ValidatedGroup {
 /// Validates the appends of a group, one after another.
 pub(super) struct GroupValidator<'a> {
     cache: &'a mut AppendCache,
-    now: Timestamp,
+    /// Knows the time of each workspace.
+    clock: &'a dyn Clock,
     /// Whether other servers append to the same log.
     shared: bool,
     events: Vec<EventRow>,
@@ -133,11 +135,11 @@ pub(super) struct GroupValidator<'a> {
 }
 
 impl<'a> GroupValidator<'a> {
-    pub(super) fn new(cache: &'a mut AppendCache, now: Timestamp, shared: bool) -> Self {
+    pub(super) fn new(cache: &'a mut AppendCache, clock: &'a dyn Clock, shared: bool) -> Self {
         let (events, commands) = (Vec::new(), Vec::new());
         Self {
             cache,
-            now,
+            clock,
             shared,
             events,
             streams: Vec::new(),
@@ -195,8 +197,9 @@ impl<'a> GroupValidator<'a> {
         let mut token = ConsistencyToken::default();
         let mut partitions = Vec::with_capacity(append.streams.len());
         let first = self.events.len();
+        let now = self.clock.now_in(append.workspace);
         for part in &append.streams {
-            let (appended, partition, head) = self.store(append, part)?;
+            let (appended, partition, head) = self.store(append, part, now)?;
             token.advance(partition, head);
             partitions.push(partition);
             streams.push(appended);
@@ -272,6 +275,7 @@ impl<'a> GroupValidator<'a> {
         &mut self,
         append: &Append,
         part: &StreamAppend,
+        now: Timestamp,
     ) -> Result<(StreamAppendAnswer, u32, u64), AppendError> {
         let unknown = || AppendError::UnknownWorkspace(append.workspace);
         let mut types = Vec::with_capacity(part.events.len());
@@ -307,7 +311,7 @@ impl<'a> GroupValidator<'a> {
                 event,
                 (index, &*partition),
                 stream.version,
-                partition.next_recorded_at(self.now),
+                partition.next_recorded_at(now),
             );
             partition.head = event.position;
             partition.head_hash.clone_from(&event.hash);

@@ -408,7 +408,7 @@ impl<W: Writer> Appender<W> {
                 .await?;
         }
         self.writer.look_up(&mut self.cache, appends, mode).await?;
-        let mut validator = GroupValidator::new(&mut self.cache, self.clock.now(), W::SHARED);
+        let mut validator = GroupValidator::new(&mut self.cache, &*self.clock, W::SHARED);
         let mut results = Vec::with_capacity(appends.len());
         let mut refused = false;
         for append in appends {

@@ -1,9 +1,9 @@
 //! The times of events: in the order of positions, whatever clocks say.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clock::Clock;
-use domain::{event::StoredEvent, timestamp::Timestamp};
+use domain::{event::StoredEvent, id::WorkspaceId, timestamp::Timestamp};
 
 use super::{super::Expected, TestDatabase, append, event, one, open_workspace, part};
 
@@ -65,4 +65,46 @@ pub(crate) async fn times_are_in_the_order_of_positions_though_the_clock_is_put_
         Timestamp::from_micros(NOW),
         "a partition by itself"
     );
+}
+
+/// A clock by which one workspace is an hour ahead, and another one an hour behind.
+#[derive(Debug, Default)]
+struct ClockOfWorkspaces {
+    ahead: OnceLock<WorkspaceId>,
+    behind: OnceLock<WorkspaceId>,
+}
+
+impl Clock for ClockOfWorkspaces {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(NOW)
+    }
+
+    fn now_in(&self, workspace: WorkspaceId) -> Timestamp {
+        let is = |other: &OnceLock<WorkspaceId>| other.get() == Some(&workspace);
+        let offset = i64::from(is(&self.ahead)) - i64::from(is(&self.behind));
+        Timestamp::from_micros(NOW + offset * HOUR)
+    }
+}
+
+pub(crate) async fn events_have_the_time_of_their_workspace_also_in_one_group<B: TestDatabase>(database: B) {
+    let clock = Arc::new(ClockOfWorkspaces::default());
+    let store = B::open_with(&database.place(), clock.clone(), None)
+        .await
+        .unwrap();
+    let mut workspaces = Vec::new();
+    for _ in 0..3 {
+        workspaces.push(open_workspace(&*store, 1).await);
+    }
+    clock.ahead.set(workspaces[0]).unwrap();
+    clock.behind.set(workspaces[1]).unwrap();
+    let appends = workspaces.iter().map(|workspace| {
+        let two = vec![event(1), event(2)];
+        append(*workspace, vec![part("order-1", Expected::Any, two)])
+    });
+    store.append_all(appends.collect()).await.unwrap();
+    for (workspace, offset) in workspaces.iter().zip([HOUR, -HOUR, 0]) {
+        let events = store.read_partition(*workspace, 0, 0, 10).await.unwrap();
+        let times = events.iter().map(|event| event.recorded_at.as_micros());
+        assert_eq!(times.collect::<Vec<_>>(), [NOW + offset, NOW + offset + 1]);
+    }
 }

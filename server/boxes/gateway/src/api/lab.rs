@@ -1,4 +1,5 @@
 //! The lab's own operations: they pause, resume and crash projections, and put the workspace's clock forward.
+//! A pause is a dial ([`super::dials`]).
 
 use axum::{
     Json,
@@ -6,7 +7,7 @@ use axum::{
 };
 use domain::wire::{LabClock, MoveClock, Problem, ProjectionStatus};
 
-use super::vocabulary::ViewName;
+use super::{dials::bender, vocabulary::ViewName};
 use lab::{ClockMove, Intervention, LabError};
 use telemetry::security::{SecurityEvent, SecurityRecord};
 
@@ -22,8 +23,8 @@ use crate::{
 /// Pause a projection
 ///
 /// Holds the projection's lanes in this workspace. Answers still say how far they are behind; `after` and
-/// `settled` say that they wait for a paused projection. The pause is kept in memory: once all servers have
-/// stopped, every lane runs. Pausing a paused projection changes nothing.
+/// `settled` say that they wait for a paused projection. It is the dial `projections.<name>.paused`: it is
+/// stored, and holds at every server and after a restart. Pausing a paused projection changes nothing.
 #[utoipa::path(post, path = "/lab/projections/{name}/pause", tag = "lab",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
@@ -92,9 +93,10 @@ async fn intervene(
 ) -> Result<Json<ProjectionStatus>, ApiProblem> {
     caller.require_lab_control()?;
     charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
+    let by = bender(&gateway, &caller).await?;
     let status = gateway
         .lab
-        .intervene(caller.workspace(), &name, intervention)
+        .intervene(caller.workspace(), &by, &name, intervention)
         .await?;
     SecurityRecord::new(SecurityEvent::PipelineChanged)
         .because(match intervention {
@@ -109,7 +111,7 @@ async fn intervene(
 
 /// What time is it in the workspace?
 ///
-/// Timers run by this clock. Events have the time of the server's clock.
+/// Events and timers of the workspace go by this clock. Sessions, limits and purges go by the server's.
 #[utoipa::path(get, path = "/lab/clock", tag = "lab", responses(
     (status = 200, description = "The workspace's clock", body = LabClock),
     (status = 400, description = "There are no parameters", body = Problem),
@@ -126,9 +128,10 @@ pub(super) async fn clock(
 
 /// Put the workspace's clock forward
 ///
-/// By `advance_ms`, or to `set`. Timers that are due by then fire at once. The clock goes forward only, and
-/// keeps its time after a restart. A repeated `set` changes nothing; a repeated `advance_ms` advances the
-/// clock again.
+/// By `advance_ms`, or to `set`. Timers that are due by then fire first, in the order in which they are due:
+/// no later answer overtakes a deadline. Events that follow have the new time. The clock goes forward only,
+/// and keeps its time after a restart; one that stands (the dial `clock.frozen`) is stepped. A repeated `set`
+/// changes nothing; a repeated `advance_ms` advances the clock again.
 #[utoipa::path(post, path = "/lab/clock", tag = "lab", request_body = MoveClock, responses(
     (status = 200, description = "The workspace's clock, put forward", body = LabClock),
     (status = 400, description = "A field is not valid", body = Problem),
@@ -159,6 +162,7 @@ impl From<LabError> for ApiProblem {
     fn from(error: LabError) -> Self {
         let rule = match error {
             LabError::Projection(error) => return error.into(),
+            LabError::Dials(error) => return error.into(),
             LabError::Clock(error) => return error.into(),
             LabError::Backwards { .. } => "clock-goes-forward",
             LabError::TooFar => "clock-within-a-century",

@@ -22,8 +22,8 @@ use crate::{
 /// Follow views live
 ///
 /// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command`
-/// and `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `result`, `error` and
-/// `ping`.
+/// and `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `dials`, `invariants`,
+/// `result`, `error` and `ping`.
 /// A program sends its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect
 /// from Foldline's own pages.
 ///
@@ -35,9 +35,16 @@ use crate::{
 /// is a number for each arrow in `merged`. The members are those of `GET /lab/hops`. A client that reads
 /// slowly loses the oldest hops, and `dropped` counts them.
 ///
+/// `{"op":"subscribe","id":8,"lab":"dials"}` follows the dials, for everybody in the workspace, and
+/// `{"op":"subscribe","id":9,"lab":"invariants"}` the lights of its invariants, for students and educators.
+/// They are answered with `{"op":"dials","id":8,"data":{…}}` and `{"op":"invariants","id":9,"data":{…}}`: at
+/// once, and again at each change, with the answers of `GET /lab/dials/bent` and `GET /lab/invariants`. A
+/// connection has at most four subscriptions to each topic of the lab.
+///
 /// Every frame counts as a request, with any content. A client that goes on far over its limit is closed with
 /// the code 1008 and a reason. The open sockets of one person, of one address and of one workspace are
-/// limited.
+/// limited. While the dial `live.cut` is set, open sockets are closed with the code 1012, and new ones after
+/// their first answer; a client connects again, and resumes.
 #[utoipa::path(get, path = "/live", tag = "views", responses(
     (status = 101, description = "The socket is open"),
     (status = 400, description = "Not a WebSocket, or another subprotocol", body = Problem),

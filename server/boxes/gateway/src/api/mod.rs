@@ -6,10 +6,13 @@
 mod checkpoints;
 mod commands;
 mod dead_letters;
+mod dials;
 mod docs;
 mod email_confirmations;
 mod export;
+mod handlers;
 mod hops;
+mod invariants;
 mod lab;
 mod live;
 mod log;
@@ -50,7 +53,10 @@ use super::{
 };
 
 pub(super) use commands::carry_out;
-pub(super) use log::{stream_page, streams_page};
+pub(super) use dead_letters::dead_letter_page;
+pub(super) use dials::{opened as opened_dials, present_dials};
+pub(super) use handlers::{handled_event, handlers as event_handlers};
+pub(super) use log::{event_answer, newest_events_page, stream_page, streams_page};
 pub(super) use mailbox::mailbox_page;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
@@ -86,7 +92,7 @@ const MAX_WAIT_MS: u64 = 60_000;
         (name = "operations",
             description = "The status of projections, dead letters, and whether all is done."),
         (name = "lab",
-            description = "The pipeline of a workspace: watched, recorded, and paused and crashed by an \
+            description = "The pipeline of a workspace: watched, recorded, and bent and crashed by an \
                 educator, to show how it recovers."),
         (name = "picture", description = "The architecture as an infographic, for everyone."),
         (name = "log", description = "Inspection of the event store, for students and educators."),
@@ -136,21 +142,32 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(log::streams))
         .routes(routes!(log::stream))
         .routes(routes!(log::events))
+        .routes(routes!(log::event))
         .routes(routes!(checkpoints::checkpoints))
         .routes(routes!(schemas::list))
         .routes(routes!(schemas::read))
         .routes(routes!(live::live))
         .routes(routes!(mailbox::list))
         .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::waiting))
+        .routes(routes!(dead_letters::retry_all))
         .routes(routes!(dead_letters::retry))
         .routes(routes!(dead_letters::discard))
+        .routes(routes!(handlers::list))
+        .routes(routes!(handlers::handled))
         .routes(routes!(projections::list))
         .routes(routes!(projections::rebuild, projections::cancel))
         .routes(routes!(lab::pause))
         .routes(routes!(lab::resume))
         .routes(routes!(lab::crash))
         .routes(routes!(lab::clock, lab::move_clock))
+        .routes(routes!(dials::read, dials::set, dials::patch, dials::reset))
+        .routes(routes!(dials::bent))
+        .routes(routes!(dials::words))
+        .routes(routes!(dials::reset_one))
         .routes(routes!(hops::hops))
+        .routes(routes!(invariants::read))
+        .routes(routes!(invariants::cure))
         .routes(routes!(recordings::list, recordings::keep))
         .routes(routes!(recordings::read, recordings::delete))
         .route_layer(from_fn(move |request, next| within(timeout, request, next)));

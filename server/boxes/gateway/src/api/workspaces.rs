@@ -16,7 +16,8 @@ use crate::{
 /// Open a workspace
 ///
 /// The workspace is filled with the template, in `language` or that of the request (the cookie `lang`, or
-/// `Accept-Language`), and the token is an educator's. No account is needed. The
+/// `Accept-Language`), and the token is an educator's. No account is needed. Its clock begins now, or at
+/// `clock` in the past. The
 /// workspace is a sandbox: it has limits on events, documents, people and live subscriptions, and is purged
 /// after some days without a visitor.
 #[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace,

@@ -3,17 +3,19 @@
 //! To wait for one is to take a lock that all connections share. A change wakes all connections that show it,
 //! so each signal is polled only when it has come.
 
+use std::sync::Arc;
+
 use axum::extract::ws::close_code;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use super::Disconnect;
+use super::{Disconnect, line::CUT};
 use crate::{SharedGateway, auth::Caller};
 use identity::session_status::SessionChange;
 
 /// A signal.
 pub(super) enum Signal {
-    /// The server stops, or the workspace ends.
+    /// The server stops, the workspace ends, or the line is cut.
     End(Disconnect),
     /// Sessions have changed.
     Sessions(Result<SessionChange, RecvError>),
@@ -32,8 +34,14 @@ impl Signals {
         let stopping = stopping.map(|()| end(close_code::AWAY, "the server is stopping"));
         let gone = gateway.presence.end_token(caller.workspace()).cancelled_owned();
         let gone = gone.map(|()| end(close_code::POLICY, "the workspace is gone: it was purged"));
+        let cut = Arc::clone(&gateway.line).cut(caller.workspace());
+        let cut = cut.map(|()| end(close_code::RESTART, CUT));
         let changes = next_change(gateway.people.session_changes());
-        Self([stopping.boxed(), gone.boxed(), changes].into_iter().collect())
+        Self(
+            [stopping.boxed(), gone.boxed(), cut.boxed(), changes]
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Waits for the next signal. Cancel safe.

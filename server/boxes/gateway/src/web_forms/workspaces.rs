@@ -73,6 +73,7 @@ pub(super) async fn open(
         shards: None,
         name: filled_in(form.name.as_deref()).map(str::to_owned),
         language: Some(language),
+        clock: None,
     };
     match gateway.workspaces.open(&wanted, display_name).await {
         Ok(admission) => begin_session(&gateway, &admission),

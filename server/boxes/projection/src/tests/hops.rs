@@ -7,7 +7,7 @@ use telemetry::hops::Watch;
 use test_support::{RecordedHops, received};
 
 use super::lane;
-use crate::{fold::PoisonEvent, testing::LaneFixture};
+use crate::{fold::PoisonEvent, lane_controls::LaneDials, testing::LaneFixture};
 
 fn watched(fixture: &LaneFixture) -> (Arc<RecordedHops>, Watch) {
     RecordedHops::of(fixture.workspace)
@@ -129,10 +129,14 @@ async fn a_paused_lane_makes_no_hop_and_an_unwatched_workspace_makes_none() {
     let lane = lane(&fixture, &fixture.context);
     let progress = &fixture.context.progress;
     let inventory = progress.of(fixture.workspace, "inventory").unwrap();
-    inventory.controls().decide(true, 1);
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    inventory.controls().bend(Some(paused));
     lane.apply(&events, &[]).await.unwrap_err();
     assert_eq!(taken(&hops, 0).await, []);
-    inventory.controls().decide(false, 2);
+    inventory.controls().bend(None);
     lane.apply(&events, &[]).await.unwrap();
     assert_eq!(taken(&hops, 4).await.len(), 4);
 }

@@ -6,6 +6,7 @@ use test_support::received;
 
 use crate::{
     Context, Projections,
+    lane_controls::LaneDials,
     testing::LaneFixture,
     {lane::Lane, lane_error::LaneError},
 };
@@ -90,7 +91,14 @@ async fn paused_lanes_release_a_workspace_that_ends() {
     let projections = Projections::start(context.clone()).await.unwrap();
     let progress = context.progress.of(fixture.workspace, "inventory").unwrap();
     progress.reaches(&"0:1".parse().unwrap()).await;
-    projections.pause(fixture.workspace, "inventory").await.unwrap();
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    assert!(projections.bend(fixture.workspace, "inventory", Some(paused)));
+    projections
+        .transactions_ended(fixture.workspace, "inventory")
+        .await;
     fixture.append("inventory-mug-1", &[received(4)]).await;
     context.progress.stored(here(&fixture), 2);
     let events = fixture.published().await;

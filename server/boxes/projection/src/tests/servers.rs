@@ -21,15 +21,6 @@ fn changed(workspace: WorkspaceId) -> ServerMessage {
     }
 }
 
-fn paused(workspace: WorkspaceId, paused: bool, at: u64) -> Heard {
-    Heard::Message(ServerMessage::Paused {
-        workspace,
-        handler: VIEW.to_owned(),
-        paused,
-        at,
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_at_another_server_is_followed_also_if_its_message_was_lost() {
     for is_lost in [false, true] {
@@ -91,31 +82,6 @@ async fn a_release_at_another_server_reaches_the_clients_of_this_one() {
     projections.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lanes_that_are_paused_at_another_server_pause_here() {
-    let fixture = LaneFixture::new(1).await;
-    let context = &fixture.context;
-    let projections = Projections::start(context.clone()).await.unwrap();
-    let progress = context.progress.of(fixture.workspace, VIEW).unwrap();
-    context.broker.heard(paused(fixture.workspace, true, 5));
-    while !progress.controls().is_paused() {
-        tokio::task::yield_now().await;
-    }
-    fixture.append("inventory-mug-1", &[received(1)]).await;
-    let here = PartitionId {
-        workspace: fixture.workspace,
-        partition: 0,
-    };
-    context.progress.stored(here, 1);
-    context.broker.publish(here, fixture.published().await).await;
-    let others = context.progress.of(fixture.workspace, "orders").unwrap();
-    others.reaches(&"0:1".parse().unwrap()).await;
-    assert_eq!(progress.folded().position(0), 0);
-    context.broker.heard(paused(fixture.workspace, false, 6));
-    progress.reaches(&"0:1".parse().unwrap()).await;
-    projections.stop().await;
-}
-
 /// A broker that records what is told to other servers.
 #[derive(Debug)]
 struct RecordingBroker {
@@ -174,15 +140,6 @@ async fn what_is_done_here_is_told_to_the_other_servers() {
     projections.rebuilds.rebuild(workspace, VIEW).await.unwrap();
     assert_eq!(next().await, changed(workspace));
     projections.rebuilds.finished(workspace, VIEW).await;
-    projections.pause(workspace, VIEW).await.unwrap();
-    let decision = next().await;
-    assert!(matches!(decision, ServerMessage::Paused { paused: true, .. }));
-    // A server that has begun to listen is told as well.
-    broker.heard(Heard::Message(ServerMessage::Hello));
-    assert_eq!(next().await, decision);
-    assert!(projections.resume(workspace, VIEW));
-    let resumed = next().await;
-    assert!(matches!(resumed, ServerMessage::Paused { paused: false, .. }));
     assert!(projections.crash(workspace, VIEW).await);
     assert!(matches!(next().await, ServerMessage::Crash { .. }));
     projections.stop().await;

@@ -16,6 +16,14 @@ use serde_json::value::RawValue;
 /// number on.
 const KEPT_IDS: usize = 8;
 
+/// How the frame of a change begins; its id follows.
+const CHANGE: &str = r#"{"op":"change","id":"#;
+
+/// Whether a frame tells of a change; others are snapshots, statuses and errors.
+pub fn is_change(frame: &[u8]) -> bool {
+    frame.starts_with(CHANGE.as_bytes())
+}
+
 /// A change as one kind of subscription shows it.
 #[derive(Debug)]
 pub(super) struct ChangeFrame {
@@ -78,7 +86,7 @@ impl ChangeFrame {
             return frame.clone();
         }
         let body = self.body.strip_prefix('{').unwrap_or_default();
-        let frame = Bytes::from(format!("{{\"op\":\"change\",\"id\":{id},{body}"));
+        let frame = Bytes::from(format!("{CHANGE}{id},{body}"));
         if frames.len() < KEPT_IDS {
             frames.push((id, frame.clone()));
         }
@@ -119,11 +127,18 @@ mod tests {
             first,
             r#"{"op":"change","id":1,"as_of":"0:7","key":"mug-1","data":null}"#
         );
+        assert!(is_change(&first));
         let others: Vec<_> = (2..10).map(|id| change.bytes(id)).collect();
         for again in [change.bytes(1), change.bytes(1)] {
             assert_eq!(again.as_ptr(), first.as_ptr());
         }
         assert_eq!(change.bytes(2).as_ptr(), others[0].as_ptr());
+    }
+
+    #[test]
+    fn a_frame_that_tells_of_no_change_is_known() {
+        let as_of = ConsistencyToken::at(0, 7);
+        assert!(!is_change(&plain(&ServerFrame::CaughtUp { id: 1, as_of })));
     }
 
     #[test]

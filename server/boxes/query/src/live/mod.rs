@@ -29,6 +29,7 @@ use domain::{
 };
 use serde_json::value::RawValue;
 
+pub use frame::is_change;
 pub use session_queue::CAPACITY;
 
 use self::{

@@ -192,6 +192,45 @@ pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: TestData
     );
 }
 
+pub(crate) async fn the_workspaces_of_a_listing_are_those_with_an_entry<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
+    let listed = async || {
+        let mut workspaces = model.workspaces_listed(VIEW, "by_customer").await.unwrap();
+        workspaces.sort();
+        workspaces
+    };
+    assert!(listed().await.is_empty());
+    let (one, two, without) = (workspace(), workspace(), workspace());
+    for (workspace, entries) in [
+        (one, vec![entry("anna", "1"), entry("otto", "1")]),
+        (two, vec![entry("anna", "1")]),
+        (without, vec![]),
+    ] {
+        fold(
+            &*model,
+            &lane(workspace, 1, 0),
+            0,
+            1,
+            vec![write("a", 1, entries)],
+        )
+        .await;
+    }
+    let mut both = vec![one, two];
+    both.sort();
+    assert_eq!(listed().await, both);
+    for (view, listing) in [(VIEW, "all"), ("sales", "by_customer")] {
+        assert!(model.workspaces_listed(view, listing).await.unwrap().is_empty());
+    }
+    let left = DocumentWrite {
+        removed_entries: vec![entry("anna", "1"), entry("otto", "1")],
+        ..write("a", 2, vec![])
+    };
+    fold(&*model, &lane(one, 1, 0), 1, 2, vec![left]).await;
+    assert_eq!(listed().await, [two]);
+    while model.purge(two, 10).await.unwrap() {}
+    assert!(listed().await.is_empty());
+}
+
 async fn keys(
     model: &dyn DocumentStore,
     workspace: domain::id::WorkspaceId,

@@ -90,6 +90,28 @@ pub(crate) async fn readers_never_go_back_and_a_build_can_be_given_up<B: TestDat
     );
 }
 
+pub(crate) async fn a_generation_replaces_one_that_is_known_to_be_ahead_of_the_log<B: TestDatabase>(
+    database: B,
+) {
+    let model = database.open().await.unwrap();
+    let workspace = workspace();
+    let building = scope(workspace, 2);
+    fold(&*model, &lane(workspace, 1, 0), 0, 4, Vec::new()).await;
+    model.begin_build(workspace, VIEW).await.unwrap();
+    fold(&*model, &lane(workspace, 2, 0), 0, 3, Vec::new()).await;
+    assert_eq!(model.switch(&building).await.unwrap(), SwitchOutcome::Behind);
+    // It was read, and has moved since.
+    let earlier = ConsistencyToken::at(0, 3);
+    let refused = model.switch_from(&building, &earlier).await.unwrap();
+    assert_eq!(refused, SwitchOutcome::Behind);
+    let live = ConsistencyToken::at(0, 4);
+    let switched = model.switch_from(&building, &live).await.unwrap();
+    assert_eq!(switched, SwitchOutcome::Done(ConsistencyToken::at(0, 3)));
+    assert_eq!(model.live_generation(workspace, VIEW).await.unwrap(), 2);
+    let again = model.switch_from(&building, &live).await.unwrap();
+    assert_eq!(again, SwitchOutcome::NotBuilding);
+}
+
 pub(crate) async fn what_is_left_of_a_generation_is_removed_piece_by_piece<B: TestDatabase>(database: B) {
     let model = database.open().await.unwrap();
     let workspace = workspace();

@@ -61,6 +61,10 @@ pub(crate) async fn what_is_parked_is_held_released_and_counted<B: TestDatabase>
         model.held_events(&lane, &events[0].stream).await.unwrap(),
         events[..2]
     );
+    for (after, limit, expected) in [(0, 9, &events[..2]), (0, 1, &events[..1]), (1, 9, &events[1..2])] {
+        let page = model.parked_events(&lane, &events[0].stream, after, limit).await;
+        assert_eq!(page.unwrap(), expected, "after {after}");
+    }
     let mut held = Vec::new();
     let mut record = |loaded: FoldInput| {
         held = loaded.held_streams;
@@ -162,6 +166,8 @@ pub(crate) async fn what_is_discarded_holds_back_nothing<B: TestDatabase>(databa
             .unwrap()
     );
     assert!(model.held_events(&lane, &letter.stream).await.unwrap().is_empty());
+    let record = model.parked_events(&lane, &letter.stream, 1, 1).await.unwrap();
+    assert_eq!(record, std::slice::from_ref(&discarded));
     assert!(
         model
             .parked_counts(Some(workspace), None)

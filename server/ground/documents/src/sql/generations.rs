@@ -118,6 +118,38 @@ async fn write_row<D: Database>(
     }
 }
 
+/// Makes a generation that is being built the live one, if what the live one has folded and what it has
+/// folded itself allow it.
+async fn switch_if<D: Database>(
+    store: &SqlDocumentStore<D>,
+    scope: &Scope,
+    may_switch: impl Fn(&ConsistencyToken, &ConsistencyToken) -> bool + Send,
+) -> Result<SwitchOutcome, DocumentStoreError> {
+    let Scope {
+        workspace,
+        view,
+        generation,
+    } = *scope;
+    let mut transaction = store.writers.begin_with(D::BEGIN).await?;
+    let row = D::generations(&mut transaction, workspace, view).await?;
+    if row.building != Some(generation) {
+        return Ok(SwitchOutcome::NotBuilding);
+    }
+    let before = folded::<D>(&mut transaction, workspace, view, row.live).await?;
+    let after = folded::<D>(&mut transaction, workspace, view, generation).await?;
+    if !may_switch(&before, &after) {
+        return Ok(SwitchOutcome::Behind);
+    }
+    let row = ViewGenerations {
+        live: generation,
+        building: None,
+        ..row
+    };
+    write_row::<D>(&mut transaction, workspace, view, row).await?;
+    transaction.commit().await?;
+    Ok(SwitchOutcome::Done(after))
+}
+
 #[async_trait]
 impl<D: Database> Generations for SqlDocumentStore<D> {
     async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
@@ -161,29 +193,15 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
     }
 
     async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError> {
-        let Scope {
-            workspace,
-            view,
-            generation,
-        } = *scope;
-        let mut transaction = self.writers.begin_with(D::BEGIN).await?;
-        let row = D::generations(&mut transaction, workspace, view).await?;
-        if row.building != Some(generation) {
-            return Ok(SwitchOutcome::NotBuilding);
-        }
-        let before = folded::<D>(&mut transaction, workspace, view, row.live).await?;
-        let after = folded::<D>(&mut transaction, workspace, view, generation).await?;
-        if !after.covers(&before) {
-            return Ok(SwitchOutcome::Behind);
-        }
-        let row = ViewGenerations {
-            live: generation,
-            building: None,
-            ..row
-        };
-        write_row::<D>(&mut transaction, workspace, view, row).await?;
-        transaction.commit().await?;
-        Ok(SwitchOutcome::Done(after))
+        switch_if(self, scope, |before, after| after.covers(before)).await
+    }
+
+    async fn switch_from(
+        &self,
+        scope: &Scope,
+        live: &ConsistencyToken,
+    ) -> Result<SwitchOutcome, DocumentStoreError> {
+        switch_if(self, scope, |before, _| before == live).await
     }
 
     async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {

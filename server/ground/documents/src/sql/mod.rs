@@ -147,6 +147,14 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         query::page(&self.readers, workspace, view, page).await
     }
 
+    async fn workspaces_listed(
+        &self,
+        view: &'static str,
+        listing: &'static str,
+    ) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
+        query::workspaces_listed(&self.readers, view, listing).await
+    }
+
     async fn snapshot(
         &self,
         workspace: WorkspaceId,

@@ -113,6 +113,33 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
         columns::all(rows)
     }
 
+    async fn parked_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
+        let rows: Vec<ParkedRow> = of_lane::<D>(
+            "
+            select position, id, stream, version, event_id, event_type, correlation_id, state, reason,
+                attempts, parked_at
+            from parked
+            where workspace = $1 and view = $2 and generation = $3 and partition = $4 and stream = $5
+                and position > $6
+            order by position
+            limit $7
+            ",
+            lane,
+        )?
+        .bind(stream.as_str())
+        .bind(stored(after)?)
+        .bind(i64::from(limit))
+        .all(&mut *self.readers.acquire().await?)
+        .await?;
+        columns::all(rows)
+    }
+
     async fn release(
         &self,
         lane: &LaneId,

@@ -8,9 +8,9 @@ use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, DocumentUsage, LaneId, Moment, PageRequest, Scope, StoredCheckpoint, StoredDocument,
-    StoredRow,
-    columns::{self, CheckpointRow, loaded},
+    DocumentStoreError, DocumentUsage, FIRST_GENERATION, LaneId, Moment, PageRequest, Scope,
+    StoredCheckpoint, StoredDocument, StoredRow,
+    columns::{self, CheckpointRow, loaded, stored},
 };
 
 /// The beginning of every query: the live generation of a view, and its joined checkpoints.
@@ -80,6 +80,22 @@ macro_rules! page {
         )
     };
 }
+
+/// The workspaces with an entry in a listing: one index search for each workspace of the store, independently
+/// of the number of rows.
+const WORKSPACES_LISTED: &str = "
+    with recursive known (workspace) as (
+        select (select workspace from documents order by workspace limit 1)
+        union all
+        select (select workspace from documents where workspace > known.workspace order by workspace limit 1)
+        from known where known.workspace is not null
+    )
+    select known.workspace from known
+    where known.workspace is not null and exists (
+        select 1 from listings l
+        where l.workspace = known.workspace and l.view = $1 and l.generation = $2 and l.listing = $3
+    )
+";
 
 const PAGE_ASC: &str = page!("", "asc");
 const PAGE_DESC: &str = page!("", "desc");
@@ -193,6 +209,20 @@ pub(super) async fn usage<D: Database>(
         documents: loaded(documents)?,
         bytes: loaded(bytes)?,
     })
+}
+
+pub(super) async fn workspaces_listed<D: Database>(
+    readers: &Pool<D>,
+    view: &'static str,
+    listing: &'static str,
+) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
+    let ids: Vec<(Uuid,)> = statement::<D>(WORKSPACES_LISTED)
+        .bind(view)
+        .bind(stored(FIRST_GENERATION)?)
+        .bind(listing)
+        .all(&mut *readers.acquire().await?)
+        .await?;
+    Ok(ids.into_iter().map(|(id,)| WorkspaceId(id)).collect())
 }
 
 /// A document; `None`: the outer join found none.

@@ -92,6 +92,7 @@ impl Fixture {
         let events = SqliteEventStore::open(&folder.path().join("events.db"), clock.clone(), None)
             .await
             .unwrap();
+        let events: Arc<dyn EventStore> = Arc::new(events);
         let store = SqliteDocumentStore::open(&folder.path().join("processes.db"))
             .await
             .unwrap();
@@ -100,11 +101,12 @@ impl Fixture {
         let progress = Arc::new(Progress::new(managers(POLICIES)));
         let runner = Arc::new(Runner::new(Dependencies {
             policies: POLICIES,
+            store: Arc::clone(&events),
             process_store: Arc::new(ObservedStore {
                 inner: store.clone(),
                 observer: reads.clone(),
             }),
-            commands: Arc::new(CommandService::new(Arc::new(events), clock.clone())),
+            commands: Arc::new(CommandService::new(events, clock.clone())),
             progress: progress.clone(),
             clocks: Arc::new(Clocks::new(clock.clone(), store.clone())),
             clock,

@@ -233,7 +233,7 @@ pub(super) async fn check_clocks(driver: &Driver) {
     for server in 0..driver.servers.count() {
         let clock: LabClock = driver.access.at(server).get("/api/v1/lab/clock").await;
         let first: LabClock = driver.access.at(0).get("/api/v1/lab/clock").await;
-        let (ahead_ms, advanced_ms) = (clock.ahead_ms, driver.advanced_ms);
+        let (ahead_ms, advanced_ms) = (clock.ahead_ms, i64::try_from(driver.advanced_ms).unwrap());
         driver.history.require(
             clock.ahead_ms == first.ahead_ms && ahead_ms >= advanced_ms,
             "",

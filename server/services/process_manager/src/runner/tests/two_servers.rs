@@ -79,6 +79,7 @@ impl Server {
         let commands = CommandService::new(Arc::clone(events), clock.clone());
         let runner = Arc::new(Runner::new(Dependencies {
             policies: POLICIES,
+            store: Arc::clone(events),
             process_store: Arc::new(ObservedStore {
                 inner: Arc::clone(store),
                 observer: operations.clone(),

@@ -1,0 +1,15 @@
+//! The islands of the pages of streams and events: the live tail of the log, the time line of a stream, and
+//! what each handler has done with an event.
+
+#[cfg(not(feature = "ssr"))]
+mod growth;
+mod handling;
+mod tail;
+mod time_line;
+mod words;
+
+pub(crate) use handling::LabHandling;
+pub(crate) use tail::LabTail;
+pub(crate) use time_line::LabTimeLine;
+#[cfg(feature = "ssr")]
+pub(crate) use words::{event_name, payload_of, stream_link, summary};

@@ -55,8 +55,6 @@ pub(crate) struct LabMap {
     pub(crate) head: ConsistencyToken,
     /// The status of every projection when the page was rendered.
     pub(crate) projections: Vec<ProjectionStatus>,
-    /// Whether the person may change the pipeline.
-    pub(crate) may_control: bool,
 }
 
 impl Island for LabMap {
@@ -68,7 +66,6 @@ impl Island for LabMap {
             sheet,
             head,
             projections,
-            may_control: _,
         } = self;
         let position = head.to_string();
         let session = MapSession::new(sheet, head, projections);

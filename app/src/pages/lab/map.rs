@@ -18,7 +18,7 @@ use crate::{
 /// `/lab?sheet=`: `pattern`, which is the default, or `business`.
 #[component]
 pub(crate) fn LabMapPage() -> impl IntoView {
-    lab(|may_control| {
+    lab(|_| {
         let language = language();
         let sheet = use_query_map().with_untracked(|query| query.get("sheet").unwrap_or_default());
         let subject = Subject::of_request(Sheet::parse(&sheet).unwrap_or_default());
@@ -31,7 +31,6 @@ pub(crate) fn LabMapPage() -> impl IntoView {
                         sheet: subject.words(),
                         head: position,
                         projections,
-                        may_control,
                     };
                     view! {
                         {head(title, text::lab_page::map_lead(language))}

@@ -48,11 +48,14 @@ use projection::{Projections, progress::Progress, rebuild::RebuildError};
 use tokio::{
     sync::{Notify, watch},
     task::{AbortHandle, JoinSet},
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::dials::{Bender, DialBoard, DialError, DialKeeper};
+use crate::{
+    dials::{Bender, DialBoard, DialError, DialKeeper},
+    due::sleep_until_some,
+};
 use known_breaks::KnownBreaks;
 use watcher::Watcher;
 pub use witness::Witness;
@@ -470,12 +473,5 @@ impl InvariantSubscription {
 impl Drop for InvariantSubscription {
     fn drop(&mut self) {
         self.invariants.unsubscribe(self.workspace, &self.watch);
-    }
-}
-
-async fn sleep_until_some(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

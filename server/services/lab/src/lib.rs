@@ -8,6 +8,7 @@
 //! queries cross.
 
 pub mod dials;
+mod due;
 pub mod hops;
 pub mod invariants;
 pub mod recordings;

@@ -23,10 +23,11 @@ use broker::{
 use domain::wire::{BrokerDials, dials::Frequency};
 use tokio::{
     sync::{Notify, broadcast, watch},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 
 use super::board::{Bent, DialBoard};
+use crate::due::sleep_until_some;
 
 /// How long an event waits for the one that goes before it.
 const LONGEST_REORDERING: Duration = Duration::from_millis(500);
@@ -125,17 +126,9 @@ impl Subscriber for BentSubscriber {
                 () = self.settled.arrived.notified() => {}
                 // The board ends after every subscriber.
                 _ = self.changes.changed() => {}
-                () = reached(due) => {}
+                () = sleep_until_some(due) => {}
             }
         }
-    }
-}
-
-/// Waits until a moment; without one, without end.
-async fn reached(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

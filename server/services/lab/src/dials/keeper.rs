@@ -175,7 +175,7 @@ impl DialKeeper {
         self.change(workspace, by, &change, false).await
     }
 
-    /// Puts every dial of a workspace to rest, whatever its version is. The seed stays.
+    /// Puts every dial of a workspace to rest, at any version. The seed stays.
     pub async fn reset(&self, workspace: WorkspaceId, by: &Bender) -> Result<DialsAnswer, DialError> {
         let change = |stored: &DialsAnswer| {
             Ok(Dials {

@@ -28,9 +28,10 @@ use uuid::Uuid;
 
 use super::{
     exchange,
-    reader::{HopReader, RecordedHops, sleep_until_some},
+    reader::{HopReader, RecordedHops},
     ring::HopBatch,
 };
+use crate::due::sleep_until_some;
 use broker::{Broker, Heard, ServerMessage};
 
 /// For how long a workspace is observed after it was asked for.

@@ -13,6 +13,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use crate::due::sleep_until_some;
+
 use super::{
     merging::{BURST, SINGLES, WINDOW, add},
     ring::{HopBatch, Ring},
@@ -139,13 +141,5 @@ impl HopReader {
         self.place = place;
         self.next_at = Instant::now() + FRAME_INTERVAL;
         Some(batch)
-    }
-}
-
-/// Waits until an instant; for ever without one.
-pub(super) async fn sleep_until_some(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -15,8 +15,8 @@ export default defineConfig({
   outputDir: "results",
   reporter: [["list"], ["./support/reporter.mjs"]],
   fullyParallel: true,
-  // A browser and a server take a core each.
-  workers: Math.max(1, Math.floor(availableParallelism() / 2)),
+  // A browser and its server mostly wait for each other.
+  workers: availableParallelism(),
   timeout: TEST_MS,
   expect: { timeout: PATIENCE_MS, toPass: { timeout: PATIENCE_MS } },
   use: {

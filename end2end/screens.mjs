@@ -12,7 +12,7 @@ import { expect, test } from "./support/test.mjs";
 const OUTSIDE = "Outside a workspace";
 
 /** The chapters in their order. Each page has a name, a path and a title. */
-function chapters(order) {
+function chapters(order, event, recording) {
   return {
     [OUTSIDE]: [
       ["landing", "/", "The home page"],
@@ -48,21 +48,29 @@ function chapters(order) {
     "The lab": [
       ["lab", "/lab", "The live map"],
       ["lab-business", "/lab?sheet=business", "The live map of the event-driven architecture"],
+      ["lab-lessons", "/lab/lessons", "The lessons"],
+      ["lab-lesson", "/lab/lessons/happy_path", "A lesson before it begins"],
+      ["lab-glossary", "/lab/glossary", "The glossary"],
       ["lab-dials", "/lab/dials", "The dials and lights"],
+      ["lab-class", "/lab/class", "The class, for its educator"],
+      ["class", "/class", "The class, on a phone"],
       ["lab-projections", "/lab/projections", "The event handlers"],
+      ["lab-views", "/lab/views", "The views of one's own"],
       ["lab-dead-letters", "/lab/dead-letters", "The dead letters"],
       ["lab-split", "/lab/split", "The split view"],
       ["lab-recording", "/lab/recording", "The recordings"],
+      ["lab-player", recording, "A recording that is played"],
     ],
     "The log": [
       ["streams", "/lab/streams", "The streams and their verification"],
       ["stream", `/lab/streams/order-${order}`, "The events of a stream"],
+      ["event", `/lab/events/${event}`, "An event, with its causes and effects"],
     ],
   };
 }
 
 /** The pages that are taken in the light theme as well. */
-const LIGHT = ["landing", "catalogue", "order", "office-sales", "lab"];
+const LIGHT = ["landing", "catalogue", "order", "office-sales", "lab", "lab-dials"];
 
 /** The languages of the pictures of the landing page and of the sheets. */
 const LANGUAGES = ["en", "de", "ar", "hi", "ja"];
@@ -101,11 +109,18 @@ test("a picture of every page", async ({ page: outside, newPerson, server }) => 
       .click();
   }
 
+  const headers = { "content-type": "application/json", authorization: `Bearer ${own}` };
+  const stream = await server.fetch(`/api/v1/streams/order-${orders[0]}`, { headers });
+  const [{ event_id: event }] = (await stream.json()).data;
+  const body = JSON.stringify({ title: "Four orders" });
+  const kept = await server.fetch("/api/v1/lab/recordings", { method: "POST", headers, body });
+  const { link: recording } = await kept.json();
+
   await mkdir(folder, { recursive: true });
   for (const file of await readdir(folder)) await rm(path.join(folder, file));
   const lines = ["# Every page", ""];
   lines.push("Written by `cargo xtask screens`: every page on a desktop and on a phone.", "");
-  for (const [chapter, pages] of Object.entries(chapters(orders[0]))) {
+  for (const [chapter, pages] of Object.entries(chapters(orders[0], event, recording))) {
     lines.push(`## ${chapter}`, "");
     for (const [name, address, title] of pages) {
       // A guest may make an account.

@@ -1,5 +1,5 @@
-// The frame of every page: the theme switch, the menus, the clicks that come before the islands, and the times of
-// pages without islands.
+// The frame of every page: the theme switch, the menus, the clicks that come before the islands, the times of pages
+// without islands, and the lamps of the map.
 
 // Automatic, dark, light. The style sheet shows the state by the root's attribute, and the cookie tells the
 // server the theme of the next page.
@@ -63,4 +63,26 @@ const locale = `${regional.split("-u-")[0]}-u-nu-latn`;
 const format = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 for (const time of document.querySelectorAll("time.time")) {
   if (!time.closest("leptos-island")) time.textContent = format.format(new Date(time.dateTime));
+}
+
+// The lamps of the invariants beside the live map, which the server renders. They are read again now and then, because
+// the bundle of the map has no room for them.
+const LAMPS_MS = 3_000;
+const lamps = document.querySelector(".lamps");
+const readLamps = async (timer) => {
+  if (document.hidden || !navigator.onLine) return;
+  const answer = await fetch("/api/v1/lab/invariants").catch(() => null);
+  if (!answer) return;
+  if (!answer.ok) {
+    // A busy server is asked again. Other refusals stay, as after the end of the session.
+    if (![429, 503].includes(answer.status)) clearInterval(timer);
+    return;
+  }
+  const { data } = await answer.json();
+  for (const { name, holds } of data) {
+    lamps.querySelector(`[data-light="${name}"]`)?.setAttribute("data-holds", holds);
+  }
+};
+if (lamps) {
+  const timer = setInterval(() => readLamps(timer), LAMPS_MS);
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Key, Part, Text, Texts,
-    areas::{AREAS, PAGE},
+    areas::{AREAS, PAGE, is_found_by_name},
     parts,
 };
 
@@ -32,12 +32,14 @@ impl TextFile {
     }
 }
 
-/// The English keys in the order of their texts: by area, by group, by key. An error for a group that is in
-/// no area, and for one in the table that has no text.
+/// The English keys in the order of their texts: by area, by group, by key; last those that are found by
+/// name. An error for a group that is in no area, for one in the table that has no text, and for a text that
+/// is found by name although it has arguments.
 pub(crate) fn ordered(english: &Texts) -> Result<Vec<(&'static str, &Key, &Text)>, Vec<String>> {
     let area_of = |group: &str| {
         let area = AREAS.iter().find(|(_, groups)| groups.contains(&group));
-        area.map(|(area, _)| *area)
+        let by_name = is_found_by_name(group).then_some(PAGE);
+        area.map(|(area, _)| *area).or(by_name)
     };
     let mut problems: Vec<String> = english
         .0
@@ -55,6 +57,14 @@ pub(crate) fn ordered(english: &Texts) -> Result<Vec<(&'static str, &Key, &Text)
                 problems.push(format!("{group}: build/areas.rs has a group without texts"));
             }
         }
+    }
+    // `PAGE` is the last area, so they continue it.
+    for (key, text) in english.0.iter().filter(|(key, _)| is_found_by_name(&key.group)) {
+        let is_plain = matches!(text, Text::Plain(_)) && text.arguments().is_ok_and(|names| names.is_empty());
+        if !is_plain {
+            problems.push(format!("{key}: a text that is found by name has no arguments"));
+        }
+        texts.push((PAGE, key, text));
     }
     problems.dedup();
     if problems.is_empty() {
@@ -157,8 +167,22 @@ pub(crate) fn module(english: &[(&'static str, &Key, &Text)], files: &[TextFile]
         );
     }
     code.push_str("];\n");
+    code.push_str(
+        "\n/// Group and key of the texts that are found by name, in their order, each with its place.\n\
+         #[cfg(feature = \"ssr\")]\n\
+         pub(super) const BY_NAME: &[(&str, &str, usize)] = &[\n",
+    );
+    for (index, (_, key, _)) in english.iter().enumerate() {
+        if is_found_by_name(&key.group) {
+            let _ = writeln!(code, "    ({:?}, {:?}, {index}),", key.group, key.name);
+        }
+    }
+    code.push_str("];\n");
     let mut group = "";
     for (index, (area, key, text)) in english.iter().enumerate() {
+        if is_found_by_name(&key.group) {
+            continue;
+        }
         if key.group != group {
             code.push_str(if group.is_empty() { "" } else { "}\n" });
             group = &key.group;
@@ -308,6 +332,36 @@ mod tests {
         let problems = ordered(&texts).unwrap_err();
         assert!(
             problems.contains(&"unknown.title: its group is in no area of build/areas.rs".to_owned()),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_text_of_a_lesson_has_a_place_by_its_name_and_no_function() {
+        let json = ENGLISH.replace(
+            r#""stock":"#,
+            r#""lesson_first": { "title": "First", "lead": "A lead" }, "stock":"#,
+        );
+        let (english, others) = (Texts::parse(&json).unwrap(), Texts::parse(ENGLISH).unwrap());
+        let mut order = in_order(&others);
+        let first = order.len();
+        let lesson = english.0.iter().filter(|(key, _)| key.group == "lesson_first");
+        order.extend(lesson.map(|(key, text)| (PAGE, key, text)));
+        let code = module(&order, &[]);
+        let place = format!("    (\"lesson_first\", \"lead\", {first}),\n");
+        assert!(code.contains(&place), "{code}");
+        assert!(!code.contains("mod lesson_first"), "{code}");
+        assert!(!code.contains("pub(crate) fn lead("), "{code}");
+    }
+
+    #[test]
+    fn a_text_of_a_lesson_with_an_argument_is_reported() {
+        let texts = Texts::parse(r#"{ "lesson_first": { "title": "First {{ name }}" } }"#).unwrap();
+        let problems = ordered(&texts).unwrap_err();
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.ends_with("a text that is found by name has no arguments")),
             "{problems:?}"
         );
     }

@@ -1,9 +1,10 @@
 //! The texts that the sources use. Every use is a path, as in `text::office::low(language)`, so the sources
-//! need not be parsed: a text is unused if no source has `office::low`.
+//! need not be parsed: a text is unused if no source has `office::low`. Those that are found by name are
+//! compared with the lessons by a test of their pages.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
-use super::Texts;
+use super::{Texts, areas::is_found_by_name};
 
 /// All paths of two names, as in `office::low`, that the Rust sources in a folder have.
 pub(crate) fn paths_in(folder: &Path) -> io::Result<BTreeSet<String>> {
@@ -34,7 +35,9 @@ fn collect(source: &str, paths: &mut BTreeSet<String>) {
 
 /// The texts that no path names.
 pub(crate) fn unused(texts: &Texts, paths: &BTreeSet<String>) -> Vec<String> {
-    let is_unused = |key: &&super::Key| !paths.contains(&format!("{}::{}", key.group, key.name));
+    let is_unused = |key: &&super::Key| {
+        !is_found_by_name(&key.group) && !paths.contains(&format!("{}::{}", key.group, key.name))
+    };
     let unused = texts.0.keys().filter(is_unused);
     unused.map(|key| format!("{key}: no source uses it")).collect()
 }

@@ -9,15 +9,18 @@ use leptos::prelude::*;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub(crate) use browser::{dials_in_words, document, listing, search, send, session_is_over, verify};
+pub(crate) use browser::{SessionEnd, dials_in_words, document, listing, search, send, session_end, verify};
+#[cfg(not(feature = "ssr"))]
+pub(crate) mod class;
 #[cfg(not(feature = "ssr"))]
 pub(crate) mod lab;
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
 pub(crate) use server::{
-    backend, dead_letters, dials, document, event, handled, handlers, invariants, listing, log_head,
-    newest_events, pipeline, recordings, search, session, stream, stream_until, streams, whole_listing,
+    backend, class, dead_letters, dials, document, event, handled, handlers, invariants, lesson_run,
+    lesson_runs, listing, log_head, newest_events, own_view_names, own_views, pipeline, recordings, search,
+    session, stream, stream_until, streams, whole_listing,
 };
 
 /// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
@@ -106,6 +109,7 @@ pub(crate) fn unreachable_server(detail: String) -> Problem {
         current_version: None,
         rule: None,
         waiting_for: Vec::new(),
+        workspace: None,
     }
 }
 

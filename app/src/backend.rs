@@ -30,12 +30,14 @@ mod server {
     use domain::{
         token::ConsistencyToken,
         wire::{
-            DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer, HandlersAnswer,
-            InvariantsAnswer, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus, RecordingInfo,
-            SessionInfo, StoredEventAnswer, StreamInfo,
+            ClassAnswer, DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer,
+            HandlersAnswer, InvariantsAnswer, LessonRun, ListingAnswer, MailboxMessage, OfferedFields,
+            OwnViewsAnswer, Page, Problem, ProjectionStatus, RecordingInfo, RunInfo, SessionInfo,
+            StoredEventAnswer, StreamInfo,
         },
     };
     use serde_json::Value;
+    use uuid::Uuid;
 
     use super::ListingQuery;
     use crate::lab::log_filter::LogFilter;
@@ -100,8 +102,23 @@ mod server {
         /// The lights of the workspace's invariants.
         async fn invariants(&self) -> Result<InvariantsAnswer, Problem>;
 
+        /// The views of one's own, by name.
+        async fn own_views(&self) -> Result<OwnViewsAnswer, Problem>;
+
+        /// What the event types offer for a view of one's own.
+        async fn own_view_fields(&self) -> Result<OfferedFields, Problem>;
+
+        /// The class, as it is shown to the session's person.
+        async fn class(&self) -> Result<ClassAnswer, Problem>;
+
         /// The recordings that the workspace keeps, newest first.
         async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem>;
+
+        /// The runs of lessons that the session's person has begun.
+        async fn lesson_runs(&self) -> Result<Vec<RunInfo>, Problem>;
+
+        /// A run of a lesson: an own one, and to an educator also another person's.
+        async fn lesson_run(&self, id: Uuid) -> Result<LessonRun, Problem>;
     }
 
     /// The type under which the backend is in Leptos's context.

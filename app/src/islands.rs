@@ -11,6 +11,7 @@ mod basket_count;
 #[cfg(not(feature = "ssr"))]
 mod bundle;
 mod catalogue;
+mod class;
 mod connection;
 mod copy;
 mod dials_banner;
@@ -30,6 +31,9 @@ mod verify;
 pub(crate) use basket::BasketContents;
 pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
+#[cfg(feature = "ssr")]
+pub(crate) use class::InitialRound;
+pub(crate) use class::{ClassBanner, ClassPhone};
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
 pub(crate) use dials_banner::DialsBanner;
@@ -37,10 +41,12 @@ pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
 #[cfg(feature = "ssr")]
 pub(crate) use lab::{
-    DRAWING, LabArrow, LabBox, LabSheet, STAGE, event_name, payload_of, sealed_json, stream_link, summary,
+    DRAWING, LESSON_STEPS, LabArrow, LabBox, LabSheet, LessonChoice, LessonQuestion, STAGE, StepChoice,
+    event_name, invariant_name, own_documents, payload_of, sealed_json, stream_link, summary,
 };
 pub(crate) use lab::{
-    LabDeadLetters, LabDials, LabHandlers, LabHandling, LabMap, LabRecording, LabSplit, LabTail, LabTimeLine,
+    LabClass, LabDeadLetters, LabDials, LabHandlers, LabHandling, LabLesson, LabMap, LabPresent,
+    LabRecording, LabSplit, LabTail, LabTimeLine, LabViews,
 };
 #[cfg(feature = "ssr")]
 pub(crate) use notification::inbox_of;
@@ -55,8 +61,8 @@ pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
 pub use bundle::{
-    hydrate_lab_dials, hydrate_lab_handlers, hydrate_lab_log, hydrate_lab_map, hydrate_lab_recording,
-    hydrate_lab_split, hydrate_workspace,
+    hydrate_lab_class, hydrate_lab_dials, hydrate_lab_handlers, hydrate_lab_lessons, hydrate_lab_log,
+    hydrate_lab_map, hydrate_lab_recording, hydrate_lab_split, hydrate_lab_views, hydrate_workspace,
 };
 #[cfg(not(feature = "ssr"))]
 pub use lab::answer_folds;

@@ -6,13 +6,15 @@ mod rail;
 mod theme_switch;
 mod top_bar;
 
+use domain::access::Role;
 use leptos::prelude::*;
+use leptos_router::hooks::use_location;
 
 use crate::{
     api::{self, use_session},
     bent_words::sentences,
     erase::Erase,
-    islands::{DialsBanner, Island},
+    islands::{ClassBanner, DialsBanner, Island},
     lab::dials,
     language::language,
     text,
@@ -26,6 +28,13 @@ pub fn Frame(children: Children) -> impl IntoView {
     let language = language();
     let session = use_session();
     let has_session = session.is_some();
+    // The bundles of the live map and the split view have no room for it.
+    let path = use_location().pathname.get_untracked();
+    let has_class = path.trim_end_matches('/') != "/lab" && !path.starts_with("/lab/split");
+    let class = session
+        .as_ref()
+        .filter(|session| has_class && session.role != Role::Educator)
+        .map(|_| ClassBanner {}.island());
     // The island is there also while nothing is bent, so that it shows what is bent later.
     let banner = session.map(|session| {
         let dials = api::dials();
@@ -44,6 +53,7 @@ pub fn Frame(children: Children) -> impl IntoView {
             {has_session.then(|| view! { <Rail /> })}
             <main id="content" class="content" tabindex="-1">{children()}</main>
         </div>
+        {class}
     }
     .erase()
 }

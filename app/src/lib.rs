@@ -13,6 +13,8 @@ pub mod backend;
 pub mod basket;
 #[cfg(feature = "ssr")]
 mod bent_words;
+#[cfg(feature = "ssr")]
+mod class_words;
 mod commands;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
@@ -59,11 +61,14 @@ pub use api::{HOST_COOKIE_PREFIX, LAST_WRITE_COOKIE, last_write_of};
 #[cfg(feature = "ssr")]
 pub use bent_words::dials_in_words;
 #[cfg(feature = "ssr")]
+pub use class_words::question_in_words;
+#[cfg(feature = "ssr")]
 pub use flash::Flash;
 #[cfg(not(feature = "ssr"))]
 pub use islands::{
-    answer_folds, hydrate_lab_dials, hydrate_lab_handlers, hydrate_lab_log, hydrate_lab_map,
-    hydrate_lab_recording, hydrate_lab_split, hydrate_workspace,
+    answer_folds, hydrate_lab_class, hydrate_lab_dials, hydrate_lab_handlers, hydrate_lab_lessons,
+    hydrate_lab_log, hydrate_lab_map, hydrate_lab_recording, hydrate_lab_split, hydrate_lab_views,
+    hydrate_workspace,
 };
 #[cfg(feature = "ssr")]
 pub use routes::App;

@@ -12,12 +12,13 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, ConfirmEmailPage, ForgotPasswordPage, InboxPage, InfographicPage, JoinPage,
-        LabDeadLettersPage, LabDialsPage, LabEventPage, LabHandlersPage, LabMapPage, LabRecordingPage,
-        LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage, LandingPage, MailboxPage,
-        NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage,
-        OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage, OrderPage,
-        OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage,
+        AccountPage, BasketPage, ClassPage, ConfirmEmailPage, ForgotPasswordPage, InboxPage, InfographicPage,
+        JoinPage, LabClassCodePage, LabClassPage, LabDeadLettersPage, LabDialsPage, LabEventPage,
+        LabGlossaryPage, LabHandlersPage, LabLessonPage, LabLessonsPage, LabMapPage, LabPresentPage,
+        LabRecordingPage, LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage, LabViewsPage,
+        LandingPage, MailboxPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage,
+        OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage,
+        OrderPage, OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage,
     },
 };
 
@@ -44,6 +45,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/shop") view=ShopPage />
                     <Route path=path!("/shop/:sku") view=ProductPage />
                     <Route path=path!("/basket") view=BasketPage />
+                    <Route path=path!("/class") view=ClassPage />
                     <Route path=path!("/inbox") view=InboxPage />
                     <Route path=path!("/mailbox") view=MailboxPage />
                     <Route path=path!("/orders") view=OrdersPage />
@@ -58,11 +60,18 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office/people") view=OfficePeoplePage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/lab") view=LabMapPage />
+                    <Route path=path!("/lab/class") view=LabClassPage />
+                    <Route path=path!("/lab/class/code") view=LabClassCodePage />
+                    <Route path=path!("/lab/class/present") view=LabPresentPage />
+                    <Route path=path!("/lab/lessons") view=LabLessonsPage />
+                    <Route path=path!("/lab/lessons/:lesson") view=LabLessonPage />
+                    <Route path=path!("/lab/glossary") view=LabGlossaryPage />
                     <Route path=path!("/lab/dials") view=LabDialsPage />
                     <Route path=path!("/lab/streams") view=LabStreamsPage />
                     <Route path=path!("/lab/streams/:stream") view=LabStreamPage />
                     <Route path=path!("/lab/events/:id") view=LabEventPage />
                     <Route path=path!("/lab/projections") view=LabHandlersPage />
+                    <Route path=path!("/lab/views") view=LabViewsPage />
                     <Route path=path!("/lab/dead-letters") view=LabDeadLettersPage />
                     <Route path=path!("/lab/split") view=LabSplitPage />
                     <Route path=path!("/lab/recording") view=LabRecordingsPage />

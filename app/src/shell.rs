@@ -42,6 +42,12 @@ pub struct LabFiles {
     pub dials: BundleFiles,
     /// That of event handlers and dead letters.
     pub handlers: BundleFiles,
+    /// That of views of one's own.
+    pub views: BundleFiles,
+    /// That of lessons.
+    pub lessons: BundleFiles,
+    /// That of the class, for its educator.
+    pub class: BundleFiles,
     /// That of streams and events.
     pub log: BundleFiles,
     /// The module that folds, which map, recordings and streams load when they first want a document.
@@ -167,10 +173,15 @@ mod document {
             recording,
             dials,
             handlers,
+            views,
+            lessons,
+            class,
             log,
             folds,
         } = lab;
-        if path.starts_with("/lab/split") {
+        if path.trim_end_matches('/') == "/lab" {
+            (map, Some(folds))
+        } else if path.starts_with("/lab/split") {
             (split, None)
         } else if path.starts_with("/lab/recording") {
             (recording, Some(folds))
@@ -178,10 +189,14 @@ mod document {
             (dials, None)
         } else if path.starts_with("/lab/projections") || path.starts_with("/lab/dead-letters") {
             (handlers, None)
-        } else if path.starts_with("/lab/streams") || path.starts_with("/lab/events") {
-            (log, Some(folds))
+        } else if path.starts_with("/lab/views") {
+            (views, None)
+        } else if path.starts_with("/lab/lessons") || path.starts_with("/lab/glossary") {
+            (lessons, None)
+        } else if path.starts_with("/lab/class") {
+            (class, None)
         } else {
-            (map, Some(folds))
+            (log, Some(folds))
         }
     }
 

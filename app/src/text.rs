@@ -104,6 +104,20 @@ fn plain(language: Language, index: usize) -> &'static str {
     }
 }
 
+/// A text of a lesson or of the glossary, by the names of its group and its key; `None` if there is none.
+#[cfg(feature = "ssr")]
+pub(crate) fn by_name(language: Language, group: &str, key: &str) -> Option<&'static str> {
+    let found = BY_NAME.binary_search_by(|(of, name, _)| (*of, *name).cmp(&(group, key)));
+    let (_, _, index) = BY_NAME.get(found.ok()?)?;
+    Some(plain(language, *index))
+}
+
+/// Group and key of each text that is found by its name, in their order.
+#[cfg(feature = "ssr")]
+pub(crate) fn found_by_name() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BY_NAME.iter().map(|(group, key, _)| (*group, *key))
+}
+
 /// A text with its arguments.
 fn filled(language: Language, index: usize, arguments: &[&dyn Display]) -> String {
     fill(plain(language, index), arguments, language.is_rtl())

@@ -61,6 +61,7 @@ export class Tab {
   #underway = new Set();
   #changedAt = performance.now();
   #frames = 0;
+  #carried = 0;
 
   static async open(person) {
     const tab = new Tab();
@@ -74,6 +75,11 @@ export class Tab {
   /** The frames with a change that the live connection has brought. */
   get changes() {
     return this.#frames;
+  }
+
+  /** The bytes of the frames that the live connection has brought. */
+  get carried() {
+    return this.#carried;
   }
 
   /** Goes to a page, waits until it is hydrated and quiet, and gives its figures. */
@@ -192,6 +198,7 @@ export class Tab {
     });
     on("loadingFailed", ({ requestId }) => this.#underway.delete(requestId));
     on("webSocketFrameReceived", ({ response }) => {
+      this.#carried += Buffer.byteLength(response.payloadData);
       if (response.payloadData.startsWith('{"op":"change"')) this.#frames += 1;
     });
   }

@@ -8,17 +8,21 @@
 //                                       as confirmed
 //   {"task":"grow","changes":…}         the memory of an order list before and after so many changes,
 //                                       once it is as long as it becomes
+//   {"task":"map","rate":…}             the live map while so many events a second are stored
 //
 // `"bare":true` means the floor, whose pages have other ways to the same. The first line of the output has the
 // version of the browser; then each answer is a line of JSON. The program ends with its standard input.
 import { createInterface } from "node:readline";
 import { Tab, launch, newPerson } from "./browser.mjs";
+import { framesSeen, receiveStock, watchFrames } from "./map.mjs";
 
 /** Orders at the same time, and how many before the tab has to have taken all of them in. */
 const CALLERS = 4;
 const PART = 48;
 /** After so many parts a list must be full. */
 const MOST_PARTS = 60;
+/** How long the live map draws packets before it is measured, in milliseconds. */
+const WARM_UP_MS = 3_000;
 
 const browser = await launch();
 
@@ -170,6 +174,36 @@ async function makeChanges(list, origin, token, bare, changes) {
   }
 }
 
+async function map({ url, token, rate, milliseconds }) {
+  return as(url, token, async (person) => {
+    const tab = await Tab.open(person);
+    await tab.load(url);
+    // What the map allocates with its first packets is not growth.
+    await receiveStock(new URL(url).origin, token, rate, Math.min(milliseconds, WARM_UP_MS));
+    await tab.quiet();
+    const before = await tab.memory();
+    const carried = tab.carried;
+    await watchFrames(tab.page);
+    const begun = performance.now();
+    const sent = await receiveStock(new URL(url).origin, token, rate, milliseconds);
+    const passed = performance.now() - begun;
+    const frames = await framesSeen(tab.page);
+    if (sent.failures > 0) throw new Error(`${sent.failures} commands of ${sent.begun} failed`);
+    await tab.quiet();
+    const after = await tab.memory();
+    const whole = {
+      events: sent.events,
+      frames: (frames.length * 1000) / passed,
+      longest: Math.max(...frames),
+      bytes: ((tab.carried - carried) * 1000) / passed,
+      heap: after.heap - before.heap,
+      wasm: after.wasm - before.wasm,
+      grown: after.heap - before.heap + after.wasm - before.wasm,
+    };
+    return { milliseconds: passed, found: [whole, ...frames.map((frame) => ({ frame }))] };
+  });
+}
+
 async function place(origin, token) {
   const id = crypto.randomUUID();
   const data = { lines: [{ sku: "mug-0", quantity: 1 }], payment_method: "tok_ok" };
@@ -193,7 +227,7 @@ async function post(url, body, headers) {
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}: ${text}`);
 }
 
-const tasks = { load, visit, order, grow };
+const tasks = { load, visit, order, grow, map };
 process.stdout.write(`${JSON.stringify({ version: browser.version() })}\n`);
 for await (const line of createInterface({ input: process.stdin })) {
   const { task, ...settings } = JSON.parse(line);

@@ -14,6 +14,11 @@ use crate::{
 };
 
 impl Actor {
+    /// Whether this actor asks the class, and sees who answered what.
+    fn leads_class(&self) -> bool {
+        matches!(self.role, Role::Educator | Role::System)
+    }
+
     /// Whether this actor may send the command at all. Rules about the state, such as the owner of an order,
     /// belong to the decider.
     pub fn may_command(&self, command: &Command) -> bool {
@@ -30,9 +35,10 @@ impl Actor {
             | Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RefundOrder(_)) => {
                 self.role == Role::System
             }
-            // The decider checks the owner of an account or an inbox.
+            // The decider checks the owner of an account, an inbox or a prediction.
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
             | Command::Inbox(_)
+            | Command::Prediction(_)
             | Command::User(_) => true,
             Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
             | Command::Product(_)
@@ -41,6 +47,7 @@ impl Actor {
             Command::Email(_) => false,
             Command::Order(OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))
+            | Command::Question(_)
             | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
         }
     }
@@ -49,6 +56,9 @@ impl Actor {
     pub fn may_read_listing(&self, view: &str, listing: &str, group: &str) -> bool {
         match view {
             "products" => true,
+            // Everyone sees the questions of the class; the answers of all, with their names, are the
+            // educator's.
+            "predictions" => listing == "questions" || self.leads_class(),
             "orders" if self.role == Role::Customer => {
                 listing == "by_customer" && group == self.id.to_string()
             }
@@ -63,6 +73,8 @@ impl Actor {
     pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
         match view {
             "products" => true,
+            // A question has no owner, and an answer is seen by its person and the educator.
+            "predictions" => owner.is_none_or(|owner| owner == self.id) || self.leads_class(),
             // An order without an owner is one whose first event is not folded yet.
             "orders" if owner.is_none() => false,
             _ => self.role != Role::Customer || owner == Some(self.id),

@@ -19,6 +19,7 @@
 //! | [`event`] | the recorded event, its hash, and the registry of events |
 //! | [`view`] | the [`View`](view::View) trait and one file for each view: keys, fold, listings |
 //! | [`policy`] | the [`Policy`](policy::Policy) trait: process managers as pure functions |
+//! | [`lesson`] | the outlines of lessons: their steps and questions |
 //! | [`wire`] | the JSON of the HTTP and WebSocket interfaces |
 //! | [`replay`] | the command of a person behind an event |
 //!
@@ -35,6 +36,7 @@ pub mod event;
 pub mod event_type;
 pub mod id;
 pub mod language;
+pub mod lesson;
 pub mod money;
 pub mod parse_error;
 pub mod payment_method;

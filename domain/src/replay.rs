@@ -13,6 +13,7 @@ use crate::{
         },
         payment::{PaymentEvent, ProcessPayment, RefundPayment},
         product::{ChangePrice, ListProduct, ProductEvent, ProductListed, RetireProduct},
+        question::{AskQuestion, QuestionAsked, QuestionEvent, RevealAnswer},
     },
     event::{DomainEvent, TypedEvent},
     wire::{CommandRequest, ExpectedVersion},
@@ -22,7 +23,8 @@ use crate::{
 /// expected version and without a correlation.
 ///
 /// `None` for an event that another event caused or that the template of its workspace wrote, and for one of
-/// an account, an inbox or an email address: what these need is personal, or secret and not in the log.
+/// an account, an inbox, an email address or an answer to a question: what these need is personal, or secret
+/// and not in the log.
 pub fn command_of(event: &TypedEvent) -> Option<CommandRequest> {
     let actor = &event.metadata.actor;
     if event.metadata.causation_id.is_some() || actor.role == Role::System || event.is_of_template() {
@@ -33,7 +35,10 @@ pub fn command_of(event: &TypedEvent) -> Option<CommandRequest> {
         DomainEvent::Order(change) => of_order(change),
         DomainEvent::Payment(change) => of_payment(change, event),
         DomainEvent::Product(change) => of_product(change),
-        DomainEvent::Email(_) | DomainEvent::Inbox(_) | DomainEvent::User(_) => None,
+        DomainEvent::Question(change) => of_question(change),
+        DomainEvent::Email(_) | DomainEvent::Inbox(_) | DomainEvent::Prediction(_) | DomainEvent::User(_) => {
+            None
+        }
     }?;
     Some(CommandRequest {
         command_type: command_type.to_owned(),
@@ -122,6 +127,32 @@ fn of_inventory(change: &InventoryEvent) -> Option<NamedCommand> {
         InventoryEvent::StockShipped(shipped) => {
             let order = shipped.order.clone();
             named("ShipStock", ShipStock { order })
+        }
+    }
+}
+
+fn of_question(change: &QuestionEvent) -> Option<NamedCommand> {
+    match change {
+        QuestionEvent::QuestionAsked(asked) => {
+            let QuestionAsked {
+                lesson,
+                step,
+                text,
+                choices,
+                labels,
+            } = asked.clone();
+            let question = AskQuestion {
+                lesson,
+                step,
+                text,
+                choices,
+                labels,
+            };
+            named("AskQuestion", question)
+        }
+        QuestionEvent::AnswerRevealed(revealed) => {
+            let (right, tolerance) = (revealed.right, revealed.tolerance);
+            named("RevealAnswer", RevealAnswer { right, tolerance })
         }
     }
 }

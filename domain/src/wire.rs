@@ -4,15 +4,21 @@
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which passes them on
 //! unparsed, and [`serde_json::Value`] or a view's own type in clients.
 
+mod bots;
+mod class;
+mod copies;
 pub mod dials;
 mod events;
 mod handlers;
 pub mod hops;
 mod invariants;
 mod lab;
+mod lessons;
 mod mailbox;
 mod operations;
+pub mod own_views;
 mod plain;
+mod question_words;
 mod recordings;
 mod search;
 mod sessions;
@@ -32,25 +38,40 @@ use crate::{
     timestamp::Timestamp,
     token::ConsistencyToken,
 };
+pub use bots::{BotsAnswer, BotsEnd, MAX_BOTS, MAX_ORDERS_PER_MINUTE, SetBots};
+pub use class::{
+    ClassAnswer, ClassBots, ClassCopy, ClassMember, ClassPerson, ClassStage, HandDial, HandedDial,
+    MAX_HANDED, MAX_ROSTER,
+};
+pub use copies::{CopiesAnswer, CopyClass, MAX_COPIES, PersonalCopy, ResetWorkspace};
 pub use dials::{
     BentDial, BrokerDials, CacheDials, ClockDials, Dials, DialsAnswer, Guarantees, LiveDials, MailDials,
     PaymentDials, ProjectionDials, ProviderMode,
 };
 pub use events::{EventAnswer, StoredEventAnswer};
 pub use handlers::{
-    HandledAnswer, HandledBy, HandlerKind, HandlerStatus, HandlersAnswer, Handling, RetriedDeadLetters,
-    WaitingEvent,
+    CONSUMERS, ERASURE, HandledAnswer, HandledBy, HandlerKind, HandlerStatus, HandlersAnswer, Handling,
+    PROCESS_MANAGERS, RetriedDeadLetters, WaitingEvent,
 };
 pub use hops::{Arrow, BUSINESS_SHEET, Hop, HopOutcome, HopPage, MergedHops, PATTERN_SHEET};
 pub use invariants::{
     CureKind, CureStep, Evidence, Invariant, InvariantStatus, InvariantsAnswer, SequenceStep,
 };
 pub use lab::{LabClock, MoveClock, PurgeStarted};
+pub use lessons::{
+    Expectation, LessonAnswer, LessonEvidence, LessonInfo, LessonRun, LessonsAnswer, NoDetails, QuestionInfo,
+    RunInfo, RunStep, StepInfo, StepPhase,
+};
 pub use mailbox::MailboxMessage;
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
+pub use own_views::{
+    FieldKind, FoldOp, OfferedEventType, OfferedField, OfferedFields, OwnFold, OwnView, OwnViewDefinition,
+    OwnViewsAnswer,
+};
 pub use plain::from_plain;
+pub use question_words::QuestionWords;
 pub use recordings::{
     CommandInRecording, KeepRecording, KeptRecording, RECORDING_FORMAT, Recording, RecordingInfo,
 };
@@ -180,6 +201,10 @@ pub struct Problem {
     /// For a timeout: the lagging views, as in `orders 0:12 of 0:15`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
+    /// For a workspace that was reset: the one that took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub workspace: Option<WorkspaceId>,
 }
 
 /// The longest detail of a problem, in characters; its violations are listed apart.
@@ -207,8 +232,14 @@ impl Problem {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(example = json!({"template": "shop", "name": "A class"})))]
 pub struct OpenWorkspace {
-    /// The initial content.
-    pub template: Template,
+    /// The initial content; either this or `snapshot` is present.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+    /// In place of a template: the workspace whose events the new one begins with. The caller is an educator
+    /// of it. Times are kept. Its people cannot sign in to the new one, and their names are not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub snapshot: Option<WorkspaceId>,
     /// The number of partitions, 1 to 64; by default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<u32>,

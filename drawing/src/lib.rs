@@ -43,6 +43,7 @@ pub use sheet::{Bus, Format, Names, Search, Sheet, Theme};
 
 use frame::Frame;
 use labels::stacks_marks;
+use palette::Palette;
 use scene::Scene;
 
 /// What to draw.
@@ -118,6 +119,17 @@ pub enum DrawError {
 
 /// Draws a sheet.
 pub fn draw(request: &Request<'_>) -> Result<Drawing, DrawError> {
+    draw_in(request, Palette::of(request.theme))
+}
+
+/// Draws a sheet that is a part of a page: its colours are custom properties of the page's style sheet, whose
+/// names begin with `--sheet-`, so that it follows the theme of the page. The theme of the request has no
+/// effect.
+pub fn draw_for_page(request: &Request<'_>) -> Result<Drawing, DrawError> {
+    draw_in(request, Palette::of_page())
+}
+
+fn draw_in(request: &Request<'_>, palette: &'static Palette) -> Result<Drawing, DrawError> {
     if request
         .title
         .is_some_and(|title| title.chars().count() > TITLE_LIMIT)
@@ -129,7 +141,7 @@ pub fn draw(request: &Request<'_>) -> Result<Drawing, DrawError> {
             label: "title".to_owned(),
         });
     }
-    let scene = Scene::of(request)?;
+    let scene = Scene::of(request, palette)?;
     let frame = Frame::of(&scene)?;
     let placements = placement::arrange(&scene, &paint::obstacles(&scene, &frame))?;
     let texts = frame

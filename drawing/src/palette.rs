@@ -1,4 +1,5 @@
-//! The colours of the two themes. The flows have the colours that they have everywhere in the product.
+//! The colours of the two themes, and their names in the style sheet for a drawing that is a part of a page.
+//! The flows have the colours that they have everywhere in the product.
 
 use serde::Deserialize;
 
@@ -85,6 +86,13 @@ impl Palette {
             Theme::Dark => &DARK,
             Theme::Light => &LIGHT,
         }
+    }
+
+    /// The colours of a part of a page: each is the custom property that has it in the theme of the page, so
+    /// that a drawing follows its page from one theme to the other. The style sheet hides what glows where
+    /// the theme has no glow.
+    pub(crate) const fn of_page() -> &'static Self {
+        &PAGE
     }
 
     pub(crate) const fn flow(&self, flow: Flow) -> &'static str {
@@ -176,3 +184,105 @@ static LIGHT: Palette = Palette {
     vignette_opacity: 0.05,
     glows: false,
 };
+
+/// The opacities are between those of the two themes, which hardly differ.
+static PAGE: Palette = Palette {
+    background: "var(--sheet-background)",
+    surface: "var(--sheet-surface)",
+    raised: "var(--sheet-raised)",
+    line: "var(--sheet-line)",
+    strong: "var(--sheet-strong)",
+    text: "var(--sheet-text)",
+    muted: "var(--sheet-muted)",
+    note: "var(--sheet-note)",
+    accent: "var(--sheet-accent)",
+    command: "var(--sheet-command)",
+    query: "var(--sheet-query)",
+    replay: "var(--sheet-replay)",
+    body: Shades {
+        top: "var(--sheet-body-top)",
+        left: "var(--sheet-body-left)",
+        right: "var(--sheet-body-right)",
+    },
+    slab: "var(--sheet-slab)",
+    plinth: Shades {
+        top: "var(--sheet-plinth-top)",
+        left: "var(--sheet-plinth-left)",
+        right: "var(--sheet-plinth-right)",
+    },
+    neutral: Shades {
+        top: "var(--sheet-neutral-top)",
+        left: "var(--sheet-neutral-left)",
+        right: "var(--sheet-neutral-right)",
+    },
+    edge_opacity: 0.87,
+    icon: "var(--sheet-icon)",
+    icon_shade: "var(--sheet-icon-shade)",
+    figure: "var(--sheet-figure)",
+    groove: "var(--sheet-groove)",
+    grid_opacity: 0.07,
+    plane_opacity: 0.047,
+    vignette_opacity: 0.06,
+    glows: true,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tokens of the style sheet of the pages.
+    const TOKENS: &str = include_str!("../../style/tokens.css");
+
+    fn colors(palette: &Palette) -> Vec<&'static str> {
+        let Palette {
+            background,
+            surface,
+            raised,
+            line,
+            strong,
+            text,
+            muted,
+            note,
+            accent,
+            command,
+            query,
+            replay,
+            body,
+            slab,
+            plinth,
+            neutral,
+            icon,
+            icon_shade,
+            figure,
+            groove,
+            ..
+        } = *palette;
+        let shades = [body, plinth, neutral].map(|shades| [shades.top, shades.left, shades.right]);
+        let plain = [
+            background, surface, raised, line, strong, text, muted, note, accent, command, query, replay,
+            slab, icon, icon_shade, figure, groove,
+        ];
+        plain.into_iter().chain(shades.into_iter().flatten()).collect()
+    }
+
+    /// The declarations of the colours of a palette, under the names of a page.
+    fn declarations(palette: &Palette) -> Vec<String> {
+        let names = colors(Palette::of_page()).into_iter().map(|name| {
+            let name = name.strip_prefix("var(").and_then(|name| name.strip_suffix(')'));
+            name.unwrap()
+        });
+        let pairs = names.zip(colors(palette));
+        pairs.map(|(name, color)| format!("{name}: {color};")).collect()
+    }
+
+    #[test]
+    fn a_page_has_every_colour_of_both_themes_under_its_name() {
+        // Light is there twice: by choice, and by the preference of the browser.
+        for (theme, times) in [(Theme::Dark, 1), (Theme::Light, 2)] {
+            for declaration in declarations(Palette::of(theme)) {
+                let found = TOKENS.matches(declaration.as_str()).count();
+                assert_eq!(found, times, "{theme:?} {declaration}");
+            }
+        }
+    }
+}

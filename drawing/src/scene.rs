@@ -22,7 +22,7 @@ pub(crate) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn of(request: &Request<'a>) -> Result<Self, DrawError> {
+    pub(crate) fn of(request: &Request<'a>, palette: &'static Palette) -> Result<Self, DrawError> {
         let layout = Layout::of(request.sheet, request.format);
         let projection = Projection {
             unit: layout.unit,
@@ -38,7 +38,7 @@ impl<'a> Scene<'a> {
         }
         Ok(Self {
             layout,
-            palette: Palette::of(request.theme),
+            palette,
             projection,
             names: request.names,
             labels: request.labels,

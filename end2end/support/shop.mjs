@@ -38,6 +38,11 @@ export async function isLive(page) {
   await expect(connection(page)).toHaveText("live");
 }
 
+/** The same, on a page in any language. */
+export async function isConnected(page) {
+  await expect(page.getByRole("banner").locator(".connection")).toHaveAttribute("data-state", "live");
+}
+
 /** The card of a product in the catalogue. */
 export function product(page, name) {
   return page.getByRole("listitem").filter({ has: page.getByRole("link", { name, exact: true }) });

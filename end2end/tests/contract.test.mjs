@@ -26,6 +26,10 @@ test("every response, to valid and invalid requests, is one that the description
       ...["run", `${server.url}/api/v1/openapi.json`, "--header", `Authorization: Bearer ${token}`],
       // a WebSocket
       ...["--exclude-path", "/api/v1/live"],
+      // lines of JSON, which it cannot write
+      ...["--exclude-path", "/api/v1/workspaces/import"],
+      // after it, the token is of a workspace that is gone
+      ...["--exclude-path", "/api/v1/lab/reset"],
       ...["--exclude-checks", REFUSED_BY_A_RULE, "--phases", "examples,coverage,fuzzing"],
       ...["--max-examples", "20", "--generation-deterministic", "--continue-on-failure", "--no-color"],
       // as long as the server may take, and the longest that a request may ask to wait besides

@@ -1,5 +1,5 @@
 // The dials and lights: an educator bends the pipeline, everybody in the workspace sees it, a light turns red and is
-// cured, and two educators do not undo each other.
+// cured, and two educators do not undo each other. Dials at rest are folded up.
 import { checkEveryLook } from "../support/axe.mjs";
 import { tabTo } from "../support/keyboard.mjs";
 import * as office from "../support/office.mjs";
@@ -12,6 +12,16 @@ const DIALS = "/api/v1/lab/dials";
 /** The row of a dial, by its path. */
 function dial(page, path) {
   return page.locator(`li.dial[id="${path}"]`);
+}
+
+/** What unfolds and folds up the dials of a box. */
+function fold(page, box) {
+  return page.locator(`section[id="${box}"] > details > summary`);
+}
+
+/** The dials of a box, which may be folded up. */
+function dialsOfBox(page, box) {
+  return page.locator(`section[id="${box}"] > details`);
 }
 
 /** The lamp of an invariant. */
@@ -62,6 +72,7 @@ test("everybody sees what an educator bends, and by whom, and a reset can be und
   await shop.isLive(catalogue);
   await expect(banner(catalogue)).toBeEmpty();
 
+  await fold(page, "broker").click();
   const delay = dial(page, "broker.delay_ms").getByRole("spinbutton");
   await delay.fill("2000");
   await delay.press("Enter");
@@ -73,6 +84,7 @@ test("everybody sees what an educator bends, and by whom, and a reset can be und
   expect((await dialsOf(opened)).broker.delay_ms).toBe(2000);
   await checkEveryLook(page);
 
+  await fold(page, "cache").click();
   await dial(page, "cache.off").getByRole("switch").click();
   await expect(banner(catalogue)).toContainText("broker delay 2 s, cache off");
   // A page that is loaded meanwhile says it without waiting for the connection.
@@ -93,6 +105,8 @@ test("everybody sees what an educator bends, and by whom, and a reset can be und
 
 test("the keyboard sets a switch, a number, a frequency and a choice", async ({ context: ada, server }) => {
   const { opened, page } = await openDials(server, ada);
+  await tabTo(page, fold(page, "broker"));
+  await page.keyboard.press("Enter");
   const paused = dial(page, "broker.paused").getByRole("switch");
   await tabTo(page, paused);
   await page.keyboard.press("Space");
@@ -103,6 +117,7 @@ test("the keyboard sets a switch, a number, a frequency and a choice", async ({ 
   await page.keyboard.type("3");
   await page.keyboard.press("Tab");
   await expect(banner(page)).toContainText("duplicate deliveries (next 3)");
+  await fold(page, "payment").click();
   await dial(page, "payment.mode").getByRole("combobox").selectOption("silent");
   await expect(banner(page)).toContainText("payment provider silent");
   const dials = await dialsOf(opened);
@@ -125,9 +140,15 @@ test("without duplicate detection a duplicate turns a light red, and the cure tu
   server,
 }) => {
   const { opened, page } = await openDials(server, ada);
-  const fold = light(page, "view-equals-fold");
-  await expect(fold).toHaveAttribute("data-holds", "true");
+  const equals = light(page, "view-equals-fold");
+  await expect(equals).toHaveAttribute("data-holds", "true");
+  const map = await openTab(ada, "/lab");
+  const lamp = map.getByTestId("lamps").locator('[data-light="view-equals-fold"]');
+  await expect(lamp).toHaveAttribute("data-holds", "true");
+  await expect(lamp).toHaveAccessibleName("Each view equals its fold holds");
 
+  await fold(page, "guarantees").click();
+  await fold(page, "broker").click();
   const detection = dial(page, "guarantees.duplicate_detection");
   await detection.getByRole("button", { name: "Take away Duplicate detection" }).click();
   await expect(detection).toContainText("a rebuild makes the views right");
@@ -144,9 +165,15 @@ test("without duplicate detection a duplicate turns a light red, and the cure tu
 
   const customer = await office.token(opened, "customer", { name: "Carol" });
   await office.orderToShip(opened, customer);
-  await expect(fold).toHaveAttribute("data-holds", "false");
+  await expect(equals).toHaveAttribute("data-holds", "false");
+  // The lamp of the map is read again now and then.
+  await expect(lamp).toHaveAttribute("data-holds", "false", { timeout: 20_000 });
+  await expect(lamp).toHaveAccessibleName("Each view equals its fold broken");
+  await expect(lamp).toHaveAttribute("href", "/lab/dials#lights");
   const broken = page.locator('[data-broken="view-equals-fold"]');
-  await expect(broken.getByRole("link").first()).toHaveAttribute("href", /^\/lab\/streams\/[a-z]+-/);
+  const witness = broken.locator('.lights__events a[href^="/lab/events/"]').first();
+  await expect(witness).toHaveAttribute("href", /^\/lab\/events\/[0-9a-f-]{36}$/);
+  await expect(broken.locator('dl a[href^="/lab/streams/"]')).toHaveCount(1);
   await expect(broken.getByRole("listitem").first()).toBeVisible();
   const draw = broken.getByRole("button", { name: "Draw it on the arrows" });
   await draw.click();
@@ -154,7 +181,7 @@ test("without duplicate detection a duplicate turns a light red, and the cure tu
   await checkEveryLook(page);
 
   await broken.getByRole("button", { name: /^Cure/ }).click();
-  await expect(fold).toHaveAttribute("data-holds", "true");
+  await expect(equals).toHaveAttribute("data-holds", "true");
   await expect(broken).toHaveCount(0);
   await expect(page.locator("#lab-drawing .light-step")).toHaveCount(0);
   expect((await dialsOf(opened)).guarantees.duplicate_detection).toBe(true);
@@ -174,8 +201,11 @@ test("a change upon old dials is not made, and says what another educator has ch
     await route.continue();
   };
   await page.route(`**${DIALS}`, faster, { times: 1 });
+  await fold(page, "cache").click();
+  await expect(dialsOfBox(page, "mail")).not.toHaveAttribute("open");
   await dial(page, "cache.off").getByRole("switch").click();
   await expect(page.getByTestId("dials-refusal")).toContainText("Grace: mail server away");
+  // What another person bends unfolds.
   await expect(dial(page, "mail.away").getByRole("switch")).toHaveAttribute("aria-checked", "true");
   await expect(dial(page, "cache.off").getByRole("switch")).toHaveAttribute("aria-checked", "false");
   await dial(page, "cache.off").getByRole("switch").click();
@@ -217,6 +247,7 @@ test("a poison event is put aside, a crash loses nothing, and the map leads to t
   server,
 }) => {
   const { opened, page } = await openDials(server, ada);
+  await fold(page, "projections").click();
   await page.locator('details[id="projections.orders"] summary').click();
   const poison = dial(page, "projections.orders.poison_type").getByRole("combobox");
   await poison.selectOption("OrderConfirmed");
@@ -233,6 +264,73 @@ test("a poison event is put aside, a crash loses nothing, and the map leads to t
   expect(new URL(map.url()).hash).toBe("#projections");
 
   await shop.isLive(map);
+  await expect(dialsOfBox(map, "cache")).not.toHaveAttribute("open");
   await map.locator("#box-cache").press("Enter");
   await expect(map.locator("section#cache")).toBeFocused();
+  await expect(dial(map, "cache.off")).toBeVisible();
+});
+
+test("the dials stand beside the drawing, fold up at rest, and a list of links leads to each box", async ({
+  context: ada,
+  server,
+}) => {
+  const { opened, page } = await openDials(server, ada);
+  await setDials(opened, { cache: { off: true } });
+  await page.reload();
+  await shop.isLive(page);
+  await expect(dialsOfBox(page, "cache")).toHaveAttribute("open");
+  await expect(fold(page, "cache")).toContainText("1 dial is bent");
+  for (const box of ["broker", "projections", "payment", "mail", "live", "clock", "guarantees"]) {
+    await expect(dialsOfBox(page, box)).not.toHaveAttribute("open");
+  }
+  // What a person has folded up stays so while something else is bent.
+  await fold(page, "cache").click();
+  await setDials(opened, { cache: { off: true }, mail: { away: true } });
+  await expect(dialsOfBox(page, "mail")).toHaveAttribute("open");
+  await expect(dialsOfBox(page, "cache")).not.toHaveAttribute("open");
+
+  const links = page.getByRole("navigation", { name: "To a part of the page" });
+  await expect(links.getByRole("link")).toHaveCount(9);
+  await expect(links.getByRole("link", { name: "Cache" })).toHaveAttribute("data-bent", "true");
+  await expect(links.getByRole("link", { name: "Clock" })).toHaveAttribute("data-bent", "false");
+  await links.getByRole("link", { name: "Message broker" }).click();
+  await expect(dial(page, "broker.paused")).toBeInViewport();
+
+  // The three numbers of a fault are in one line, also on a phone.
+  const fields = dial(page, "broker.duplicate").getByRole("spinbutton");
+  await expect(fields).toHaveCount(3);
+  for (const width of [1280, 1000, 360]) {
+    await page.setViewportSize({ width, height: 800 });
+    const boxes = await Promise.all((await fields.all()).map((field) => field.boundingBox()));
+    expect(new Set(boxes.map(({ x }) => Math.round(x))).size, `${width} px`).toBe(3);
+    const [top, bottom] = [Math.max(...boxes.map(({ y }) => y)), Math.min(...boxes.map(({ y, height }) => y + height))];
+    expect(top, `${width} px`).toBeLessThan(bottom);
+    const drawing = await page.locator("#lab-drawing").boundingBox();
+    const dials = await page.getByTestId("lab-dials").boundingBox();
+    const isBeside = dials.x >= drawing.x + drawing.width;
+    expect(isBeside, `${width} px`).toBe(width >= 1000);
+  }
+});
+
+test("the drawing follows the theme without being loaded again", async ({ context: ada, server }) => {
+  const { page } = await openDials(server, ada);
+  await page.emulateMedia({ colorScheme: "dark" });
+  for (const path of ["/lab", "/lab/dials"]) {
+    await page.goto(path);
+    await shop.isLive(page);
+    const ground = page.locator("#lab-drawing > svg > rect").first();
+    // Automatic, dark, light.
+    for (const [theme, color] of [
+      ["auto", "rgb(12, 17, 16)"],
+      ["dark", "rgb(12, 17, 16)"],
+      ["light", "rgb(246, 250, 247)"],
+    ]) {
+      await expect(page.locator("html")).toHaveAttribute("data-theme", theme);
+      await expect(ground).toHaveCSS("fill", color);
+      await page.locator("#theme-switch").click();
+    }
+    await page.emulateMedia({ colorScheme: "light" });
+    await expect(ground).toHaveCSS("fill", "rgb(246, 250, 247)");
+    await page.emulateMedia({ colorScheme: "dark" });
+  }
 });

@@ -83,6 +83,39 @@ test("a paused view falls behind, says so, and has not handled an event until it
   await expect(handled("inventory")).toHaveAttribute("data-handling", "handled");
 });
 
+test("a paused process manager leaves an order placed, and the erasure of people cannot be paused", async ({
+  context: ada,
+  server,
+}) => {
+  const { opened, page } = await open(server, ada, "/lab/projections");
+  const fulfilment = handler(page, "fulfilment");
+  await tabTo(page, button(fulfilment, "pause"));
+  await page.keyboard.press("Enter");
+  await expect(fulfilment).toHaveAttribute("data-state", "paused");
+  await expect(fulfilment.getByRole("link", { name: "fulfilment: paused" })).toHaveAttribute(
+    "href",
+    "/lab/dials#projections.fulfilment.paused",
+  );
+  await expect(button(fulfilment, "rebuild")).toHaveCount(0);
+  const customer = await office.token(opened, "customer", { name: "Carol" });
+  await office.command(opened, customer, "PlaceOrder", `order-${crypto.randomUUID()}`, {
+    lines: [{ sku: "mug-01", quantity: 1 }],
+    payment_method: "tok_ok",
+  });
+  await expect(fulfilment.locator('[data-fact="lag"]')).toHaveAttribute("data-behind", /^[1-9]/);
+
+  const erasure = handler(page, "erasure");
+  await expect(button(erasure, "pause")).toHaveCount(0);
+  await expect(erasure).toContainText("no dial holds it back");
+  await button(erasure, "crash").click();
+  await expect(erasure.locator('[data-fact="crashes"]')).toContainText("1 crash since");
+  await checkEveryLook(page);
+
+  await button(fulfilment, "pause").click();
+  await expect(fulfilment).toHaveAttribute("data-state", "up-to-date");
+  await office.settled(opened);
+});
+
 test("an event that the log does not have is said, and so is a text that names none", async ({
   context: ada,
   server,

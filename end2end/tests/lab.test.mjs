@@ -3,29 +3,39 @@
 import { checkAccessibility, checkEveryLook } from "../support/axe.mjs";
 import { tabTo } from "../support/keyboard.mjs";
 import * as office from "../support/office.mjs";
-import { fitsItsWidth, mainHeading, openTab } from "../support/page.mjs";
+import { fitsItsWidth, mainHeading, openTab, railIsWhole } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
 import { expect, test } from "../support/test.mjs";
 
 const PAGES = [
   "/lab",
   "/lab?sheet=business",
+  "/lab/lessons",
+  "/lab/lessons/happy_path",
+  "/lab/glossary",
   "/lab/dials",
   "/lab/streams",
   "/lab/projections",
+  "/lab/views",
   "/lab/dead-letters",
   "/lab/split",
   "/lab/recording",
+  "/lab/class",
 ];
 /** The bundle of a page. */
 const BUNDLES = {
   "/lab": "lab-map",
+  "/lab/lessons": "lab-lessons",
+  "/lab/lessons/happy_path": "lab-lessons",
+  "/lab/glossary": "lab-lessons",
   "/lab/dials": "lab-dials",
   "/lab/streams": "lab-log",
   "/lab/projections": "lab-handlers",
+  "/lab/views": "lab-views",
   "/lab/dead-letters": "lab-handlers",
   "/lab/split": "lab-split",
   "/lab/recording": "lab-recording",
+  "/lab/class": "lab-class",
 };
 /** What a bundle of the lab may weigh in a release: glue and module, compressed. */
 const BUNDLE_BYTES = 200_000;
@@ -121,6 +131,7 @@ test("the lab is linked for an educator and a student, and refused to a customer
         ["Dials and lights", "/lab/dials"],
         ["Streams", "/lab/streams"],
         ["Event handlers", "/lab/projections"],
+        ["Own views", "/lab/views"],
         ["Dead letters", "/lab/dead-letters"],
         ["Split view", "/lab/split"],
         ["Recordings", "/lab/recording"],
@@ -129,6 +140,8 @@ test("the lab is linked for an educator and a student, and refused to a customer
         await expect(page).toHavePath(path);
         await expect(mainHeading(page)).toHaveText(name);
       }
+      await expect(tab(page, "Lessons")).toHaveAttribute("href", "/lab/lessons");
+      await expect(tab(page, "Class")).toHaveCount(role === "educator" ? 1 : 0);
       continue;
     }
     for (const path of PAGES) {
@@ -195,6 +208,7 @@ for (const language of ["de", "ar", "ja"]) {
     for (const width of [360, 1280]) {
       await page.setViewportSize({ width, height: 800 });
       await fitsItsWidth(page);
+      await railIsWhole(page);
       await checkAccessibility(page);
     }
   });
@@ -301,6 +315,10 @@ test("an order in one tab shows on the map in another, on the arrows in the log'
   const [created] = events;
   await eventRow(map, created.event_id).getByRole("button").click();
   const details = map.getByTestId("hop-details");
+  await expect(details.getByRole("link", { name: created.event_id.slice(-8) })).toHaveAttribute(
+    "href",
+    `/lab/events/${created.event_id}`,
+  );
   await expect(details.getByTestId("lab-payload")).toContainText("mug-01");
   await expect(details.getByTestId("lab-track").locator('tr[data-arrow="append-events"]')).toHaveCount(1);
   await expect(details.getByTestId("lab-folded").locator('[data-view="orders"]')).toHaveAttribute(
@@ -432,6 +450,10 @@ async function plays(page, events, order) {
   await expect(position).toHaveAttribute("max", String(events.length));
   await position.fill("0");
   await expect(rows).toHaveCount(0);
+  // The drawing lights up what the newest event crosses, and carries it with its short id.
+  const packets = page.getByTestId("run-packet");
+  await expect(packets).toHaveCount(0);
+  await expect(page.locator("#lab-drawing [data-crossed]")).toHaveCount(0);
   for (const [before, { event_id, type }] of events.entries()) {
     await control(page, "step").click();
     await expect(position).toHaveValue(String(before + 1));
@@ -440,6 +462,9 @@ async function plays(page, events, order) {
     await expect(rows.first()).toHaveAttribute("data-event", event_id);
     await expect(rows.first()).toContainText(type);
     await expect(views).toContainText(type);
+    await expect(packets.first()).toHaveText(event_id.slice(-8));
+    await expect(page.locator("#arrow-append")).toHaveAttribute("data-crossed", "");
+    await expect(page.locator("#box-event_store")).toHaveAttribute("data-lit", "");
   }
   await position.fill("1");
   const document = views.locator(`[data-view="orders"][data-key="${order}"]`);

@@ -4,7 +4,7 @@ import path from "node:path";
 import { checkAccessibility } from "../support/axe.mjs";
 import { tabTo } from "../support/keyboard.mjs";
 import * as office from "../support/office.mjs";
-import { fitsItsWidth, mainHeading } from "../support/page.mjs";
+import { fitsItsWidth, mainHeading, railIsWhole } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
 import { expect, test } from "../support/test.mjs";
 
@@ -28,8 +28,14 @@ const PAGES = [
   "/office/people",
   "/lab",
   "/lab?sheet=business",
+  "/class",
+  "/lab/class",
+  "/lab/lessons",
+  "/lab/lessons/happy_path",
+  "/lab/glossary",
   "/lab/dials",
   "/lab/projections",
+  "/lab/views",
   "/lab/dead-letters",
   "/lab/split",
   "/lab/recording",
@@ -72,6 +78,7 @@ async function checkPage(page, language, english) {
   for (const width of [360, 1280]) {
     await page.setViewportSize({ width, height: 800 });
     await fitsItsWidth(page);
+    await railIsWhole(page);
   }
   const seen = (await page.locator("body").innerText()).split("\n").map((line) => line.trim());
   const codes = /^(customer|student|staff|educator|system|tok_\w+)$/;

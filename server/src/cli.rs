@@ -13,8 +13,9 @@ use std::{
 };
 
 use clock::{SharedClock, SystemClock};
-use domain::{access::Actor, view::AnyView};
+use domain::{access::Actor, id::WorkspaceId, view::AnyView};
 use gateway::{keys::KeyRing, tokens::Tokens};
+use lab::own_views::define_stored;
 use monitor::{
     dead_letters::{self, DeadLetterRequest, FileDeadLetters},
     rebuild,
@@ -23,7 +24,7 @@ use monitor::{
     terminal::{self, MonitorError},
 };
 use process_manager::process;
-use projection::dead_letters::Remedy;
+use projection::{dead_letters::Remedy, progress::Progress};
 use telemetry::{
     Exporter,
     hops::Observer,
@@ -50,7 +51,7 @@ use crate::{
 
 /// The crates whose spans are exported: all that create spans. Spans of libraries are left out, because a
 /// library is no box of the diagram.
-const CRATES: [&str; 19] = [
+const CRATES: [&str; 20] = [
     "broker",
     "command",
     "consumer",
@@ -69,6 +70,7 @@ const CRATES: [&str; 19] = [
     "query",
     "search",
     "server",
+    "teaching",
     "warehouse",
 ];
 
@@ -210,8 +212,12 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
     } else if let Some(workspace) = settings.workspace {
         let store = event_store::open_to_read(&settings.storage.event_store()).await?;
         let read_model = read_model::open(&settings.storage.read_model()).await?;
+        let files = (
+            read_model,
+            defined_views(&settings.storage, Some(workspace)).await?,
+        );
         let clock = Arc::new(SystemClock);
-        rebuild::rebuild_files(store, read_model, clock, workspace, &settings.view, &mut out).await?;
+        rebuild::rebuild_files(store, files, clock, workspace, &settings.view, &mut out).await?;
         by_command_line(SecurityEvent::Rebuilt)
             .workspace(workspace.0)
             .about(&settings.view)
@@ -225,8 +231,10 @@ async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
     // A file that says nothing is refused before a whole log is read.
     let checkpoints = checkpoints::read(settings)?;
     let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
+    let views = defined_views(&settings.storage, settings.workspace).await?;
     let mut out = std::io::stdout();
-    let verified = terminal::verify_all(&*store, &*read_model, settings.workspace, &mut out).await;
+    let stored = (&*read_model, &views);
+    let verified = terminal::verify_defined(&*store, stored, settings.workspace, &mut out).await;
     let record = by_command_line(SecurityEvent::Verified);
     match settings.workspace {
         Some(workspace) => record.workspace(workspace.0),
@@ -305,7 +313,10 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         let storage = &settings.storage;
         let letters = FileDeadLetters::open(
             event_store::open_to_read(&storage.event_store()).await?,
-            read_model::open(&storage.read_model()).await?,
+            (
+                read_model::open(&storage.read_model()).await?,
+                defined_views(storage, Some(workspace)).await?,
+            ),
             (
                 process::open(&storage.process_store()).await?,
                 process::managers(domain::policy::all()),
@@ -328,6 +339,23 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The views that there are in files or a database: those of the program, and those that a workspace has
+/// defined for itself, or that all have.
+async fn defined_views(
+    storage: &StorageSettings,
+    workspace: Option<WorkspaceId>,
+) -> Result<Progress, Failure> {
+    let progress = Progress::default().with_own_views();
+    let url = storage.process_store();
+    // Stores on which no server was started have none.
+    if !process::is_made(&url).await? {
+        return Ok(progress);
+    }
+    let process_store = process::open_to_read(&url).await?;
+    define_stored(&progress, &*process_store, workspace).await?;
+    Ok(progress)
 }
 
 /// The server that a subcommand asks, if any.

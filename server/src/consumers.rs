@@ -19,7 +19,7 @@ use lifecycle::{PurgeError, WorkspaceKeeper};
 use process_manager::{Awaited, ProcessManagers};
 #[cfg(test)]
 use projection::dead_letters::DeadLetters;
-use projection::{Projections, StartError};
+use projection::{Projections, StartError, progress::LaneSetup};
 use query::settled::{OfCorrelation, PendingWork, ProcessKeys};
 use tokio::sync::futures::OwnedNotified;
 use workspace_clock::Clocks;
@@ -39,6 +39,8 @@ pub(crate) struct Dependencies {
     pub(crate) clocks: Arc<Clocks>,
     /// The folder of checkpoints that are bound to a consumer's output.
     pub(crate) folder: PathBuf,
+    /// Prepares the lanes before they start.
+    pub(crate) lane_setup: Arc<dyn LaneSetup>,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
 }
@@ -64,6 +66,7 @@ impl Consumers {
             process_store,
             clocks,
             folder,
+            lane_setup,
             clock,
         } = dependencies;
         let of_consumers = consumer::Dependencies {
@@ -71,6 +74,7 @@ impl Consumers {
             broker: broker.clone(),
             process_store: process_store.clone(),
             folder,
+            lane_setup: lane_setup.clone(),
             clock: clock.clone(),
         };
         let of_process_managers = process_manager::Dependencies {
@@ -79,6 +83,7 @@ impl Consumers {
             commands,
             process_store,
             clocks,
+            lane_setup,
             clock,
         };
         let process_managers = ProcessManagers::start(of_process_managers, policies).await?;

@@ -15,14 +15,19 @@
 
 mod bent_line;
 mod bent_workspaces;
+mod class_bots;
+mod classes;
 mod cli;
 mod consumers;
 mod disk_reserve;
 mod for_tests;
 pub mod import_files;
+mod lesson_workspaces;
+mod moved_workspaces;
 mod observed_workspaces;
 pub mod read_side;
 mod readiness;
+mod server_lanes;
 pub mod settings;
 mod shared_keys;
 mod stored_documents;
@@ -31,6 +36,8 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bent_line::BentLine;
 use bent_workspaces::BentWorkspaces;
+use class_bots::{BotWorkspaces, LedClasses};
+use classes::{ClassNames, ClassWorkspaces};
 pub use cli::run;
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
@@ -43,7 +50,7 @@ use event_store::{EventStore, StoreError, TypeCompatibility};
 use for_tests::ForTestsMark;
 pub use for_tests::{ForTestsError, StoreKind};
 use gateway::{
-    Gateway, Listener, PublicAddress, SharedGateway,
+    Gateway, InProcessApi, Listener, OpenedApi, PublicAddress, SharedGateway,
     keys::{KeyError, KeyRing},
     mail_links::MailLinks,
     tls::{self, TlsError},
@@ -53,14 +60,17 @@ use gateway::{
 use identity::{People, PeopleError, passwords::HashCost};
 use lab::{
     Lab,
+    class::ClassKeeper,
     dials::{
         DialBoard, DialKeeper, lanes::BentLanes, payment::BentProvider, replay::RepeatedEffects,
         store::BentStore,
     },
     hops::Observatory,
     invariants::{Invariants, Witness},
+    own_views::OwnViewKeeper,
     recordings::Recordings,
 };
+use lesson_workspaces::LessonWorkspaces;
 use lifecycle::{
     Presence, Purger, Sweeper,
     foreign_stores::{ForeignStoresError, SeparateStores},
@@ -69,13 +79,16 @@ use monitor::{
     checkpoint::{CheckpointError, CheckpointKeeper, CheckpointKey},
     inspection::Inspection,
 };
+use moved_workspaces::MovedWorkspaces;
 use observed_workspaces::ObservedWorkspaces;
 use payment::test_mode::TestMode;
 use read_side::{ReadSide, ReadSideBuilder};
 use readiness::{BoxesReadiness, WriteProbe};
+use server_lanes::ServerLanes;
 use settings::Settings;
 pub use shared_keys::SharedKeysError;
 use stored_documents::ServerDocuments;
+use teaching::{api::Api, bots::Bots, runs::Lessons};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
 use workspace_clock::{Clocks, LogClock};
@@ -103,6 +116,9 @@ pub struct Foldline {
     consumers: Arc<Consumers>,
     people: Arc<People>,
     background_tasks: (TaskTracker, CancellationToken),
+    lessons: Arc<Lessons>,
+    bots: Arc<Bots>,
+    opened_api: OpenedApi,
     events: Arc<dyn EventStore>,
     https: bool,
     shutdown_timeout: Duration,
@@ -153,6 +169,12 @@ pub enum StartError {
     /// The dials of workspaces cannot be read.
     #[error("the dials of workspaces cannot be read: {0}")]
     Dials(DocumentStoreError),
+    /// The views that workspaces have defined cannot be read.
+    #[error("the views that workspaces have defined cannot be read: {0}")]
+    OwnViews(DocumentStoreError),
+    /// The classes of workspaces cannot be read.
+    #[error("the classes of workspaces cannot be read: {0}")]
+    Classes(DocumentStoreError),
     /// The projections cannot start.
     #[error("the projections cannot start: {0}")]
     Projections(#[from] projection::StartError),
@@ -204,7 +226,7 @@ impl Foldline {
 
         // Event Store → Message Broker: published domain events.
         let quotas = &settings.sandboxes;
-        let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
+        let read_side = ReadSideBuilder::with_own_views().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
         // The stores beside the log: the views, the process store, and the personal data that must not be in
@@ -273,7 +295,12 @@ impl Foldline {
         let (store, broker) = (Arc::clone(&process_store), Arc::clone(&dependencies.broker));
         let dial_keeper = DialKeeper::open(store, Arc::clone(&dial_board), broker, clock.clone());
         let dial_keeper = dial_keeper.await.map_err(StartError::Dials)?;
-        BentLanes::bend(read_side.progress(), &dial_board);
+        let (store, broker) = (Arc::clone(&process_store), Arc::clone(&dependencies.broker));
+        let progress = read_side.progress();
+        let own_views = OwnViewKeeper::open(store, &progress, broker, clock.clone());
+        let own_views = own_views.await.map_err(StartError::OwnViews)?;
+        dial_keeper.know_own_views(Arc::clone(progress.own_views()));
+        let bent_lanes = BentLanes::bend(&read_side.progress(), &dial_board);
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
@@ -321,6 +348,10 @@ impl Foldline {
             process_store: Arc::clone(&process_store),
             clocks: Arc::clone(&clocks),
             folder: settings.storage.checkpoints_folder(),
+            lane_setup: Arc::new(ServerLanes {
+                views: Arc::clone(&read_side.progress),
+                board: Arc::clone(&dial_board),
+            }),
             clock: clock.clone(),
         };
         let keys = Arc::new(keys);
@@ -348,6 +379,14 @@ impl Foldline {
         let consumers = Consumers::start(dependencies, policy::all(), opened.all).await?;
         let consumers = Arc::new(consumers);
         read_side.settlement.wait_for(consumers.clone());
+        own_views.attach(
+            Arc::clone(&read_side.projections),
+            (Arc::clone(&dial_keeper), bent_lanes),
+            consumers
+                .lanes()
+                .flat_map(|lanes| lanes.handler_names())
+                .collect(),
+        );
         let search_index = consumers.consumer(search::NAME).map(Arc::clone);
         let search_index = search_index.ok_or(ConsumerError::Missing(search::NAME))?;
 
@@ -369,15 +408,32 @@ impl Foldline {
             invariants: Arc::clone(&invariants),
         });
         let bent = Arc::new(BentWorkspaces(Arc::clone(&dial_keeper)));
+        let class = ClassKeeper::open(
+            Arc::clone(&recorded_runs),
+            Arc::clone(&read_side.broker),
+            Arc::new(ClassNames(Arc::clone(&people))),
+            clock.clone(),
+        );
+        let class = class.await.map_err(StartError::Classes)?;
+        // Lessons are clients of the API, which answers them once the gateway is there.
+        let in_process_api = Arc::new(InProcessApi::default());
+        let api = Arc::clone(&in_process_api) as Arc<dyn Api>;
+        let lessons = Lessons::new(Arc::clone(&api), Arc::clone(&recorded_runs), clock.clone());
+        let led = Arc::new(LedClasses(Arc::clone(&class)));
+        let bots = Bots::new(api, Arc::clone(&recorded_runs), led, clock.clone());
         let sweeper = Sweeper::start(Purger {
             store: Arc::clone(&events),
             presence: Arc::clone(&presence),
             commands: Arc::clone(&commands),
             keepers: vec![
+                Arc::new(BotWorkspaces(Arc::clone(&bots))) as _,
                 Arc::clone(&read_side) as _,
                 Arc::clone(&consumers) as _,
                 observed as _,
                 bent as _,
+                Arc::new(ClassWorkspaces(Arc::clone(&class))) as _,
+                Arc::new(LessonWorkspaces(Arc::clone(&lessons))) as _,
+                Arc::new(MovedWorkspaces(Arc::clone(&read_side.broker))) as _,
             ],
             people: Arc::clone(&people),
         });
@@ -387,8 +443,19 @@ impl Foldline {
             .spawn(Arc::clone(&people).run(background_tasks.1.clone()));
         let following = Arc::clone(&dial_keeper).run(background_tasks.1.clone());
         background_tasks.0.spawn(following);
+        let following = Arc::clone(&own_views).run(background_tasks.1.clone());
+        background_tasks.0.spawn(following);
+        let following = Arc::clone(&class).run(background_tasks.1.clone());
+        background_tasks.0.spawn(following);
+        let following = moved_workspaces::follow(
+            Arc::clone(&read_side.broker),
+            Arc::clone(&sweeper),
+            background_tasks.1.clone(),
+        );
+        background_tasks.0.spawn(following);
         let lab = Lab::new(
             Arc::clone(&read_side.projections),
+            consumers.lanes().cloned().collect(),
             dial_keeper,
             clocks,
             clock.clone(),
@@ -441,6 +508,10 @@ impl Foldline {
             observatory,
             invariants,
             recordings,
+            class,
+            own_views,
+            lessons: Arc::clone(&lessons),
+            bots: Arc::clone(&bots),
             queries: Arc::clone(&read_side.query),
             settlement: Arc::clone(&read_side.settlement),
             inspection,
@@ -463,7 +534,9 @@ impl Foldline {
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read
         // request.
         let address = settings.listen;
-        let listener = Listener::open(address, tls, gateway::router(&gateway), &settings.limits)
+        let interface = gateway::router(&gateway);
+        let opened_api = in_process_api.open(&gateway, &interface);
+        let listener = Listener::open(address, tls, interface, &settings.limits)
             .map_err(|source| StartError::Listen { address, source })?;
         let shutdown_timeout = settings.limits.shutdown_timeout();
         let foldline = Self {
@@ -474,6 +547,9 @@ impl Foldline {
             consumers,
             people,
             background_tasks,
+            lessons,
+            bots,
+            opened_api,
             events,
             https,
             shutdown_timeout,
@@ -543,6 +619,10 @@ impl Foldline {
     async fn stop_boxes(self, for_requests: Duration) {
         self.read_side.stop_waiting();
         tokio::join!(self.listener.close(for_requests), self.gateway.close_sockets());
+        self.bots.shut_down().await;
+        // Without answers, a lesson that acts comes to its end at once.
+        drop(self.opened_api);
+        self.lessons.stop().await;
         self.sweeper.stop().await;
         self.consumers.stop().await;
         let (tasks, stopping) = self.background_tasks;

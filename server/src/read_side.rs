@@ -116,6 +116,17 @@ impl ReadSideBuilder {
         }
     }
 
+    /// A read side with the views of the program, and slots for those that workspaces define.
+    pub fn with_own_views() -> Self {
+        let progress = Arc::new(Progress::default().with_own_views());
+        Self {
+            relay: Relay::new(progress.clone()),
+            progress,
+            max_subscriptions: None,
+            opener: None,
+        }
+    }
+
     /// Limits the live subscriptions that a sandbox may have at a time.
     #[must_use]
     pub fn with_quota(self, max_subscriptions: Option<u32>) -> Self {

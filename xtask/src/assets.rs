@@ -61,6 +61,12 @@ pub(crate) enum Program {
     LabDials,
     /// For the lab's event handlers and dead letters.
     LabHandlers,
+    /// For the lab's views of one's own.
+    LabViews,
+    /// For the lab's lessons.
+    LabLessons,
+    /// For an educator's pages of the class.
+    LabClass,
     /// For the lab's streams and events.
     LabLog,
     /// The module that folds, which map, recordings and streams load when they first want a document.
@@ -69,14 +75,17 @@ pub(crate) enum Program {
 
 impl Program {
     /// All programs, the largest bundle first.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Shop,
         Self::LabMap,
         Self::LabSplit,
         Self::LabRecording,
         Self::LabDials,
         Self::LabHandlers,
+        Self::LabViews,
         Self::LabLog,
+        Self::LabLessons,
+        Self::LabClass,
         Self::LabFolds,
     ];
 
@@ -89,6 +98,9 @@ impl Program {
             Self::LabRecording => "lab_recording",
             Self::LabDials => "lab_dials",
             Self::LabHandlers => "lab_handlers",
+            Self::LabViews => "lab_views",
+            Self::LabLessons => "lab_lessons",
+            Self::LabClass => "lab_class",
             Self::LabLog => "lab_log",
             Self::LabFolds => "lab_folds",
         }
@@ -103,6 +115,9 @@ impl Program {
             Self::LabRecording => "lab-recording",
             Self::LabDials => "lab-dials",
             Self::LabHandlers => "lab-handlers",
+            Self::LabViews => "lab-views",
+            Self::LabLessons => "lab-lessons",
+            Self::LabClass => "lab-class",
             Self::LabLog => "lab-log",
             Self::LabFolds => "lab-folds",
         }
@@ -117,6 +132,9 @@ impl Program {
             Self::LabRecording => ("lab", Some("recording")),
             Self::LabDials => ("lab", Some("dials")),
             Self::LabHandlers => ("lab", Some("handlers")),
+            Self::LabViews => ("lab", Some("views")),
+            Self::LabLessons => ("lab", Some("lessons")),
+            Self::LabClass => ("lab", Some("class")),
             Self::LabLog => ("lab", Some("log")),
             Self::LabFolds => ("lab", Some("folds")),
         }

@@ -158,6 +158,21 @@ const BUDGETS: &[Budget] = &[
         brotli_bytes: LAB_BUDGET_BYTES,
     },
     Budget {
+        what: "the lab's views of one's own",
+        is_counted: |kind| kind.program() == Some(Program::LabViews),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the lab's lessons",
+        is_counted: |kind| kind.program() == Some(Program::LabLessons),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
+        what: "the class, for its educator",
+        is_counted: |kind| kind.program() == Some(Program::LabClass),
+        brotli_bytes: LAB_BUDGET_BYTES,
+    },
+    Budget {
         what: "the lab's streams and events",
         is_counted: |kind| kind.program() == Some(Program::LabLog),
         brotli_bytes: LAB_BUDGET_BYTES,

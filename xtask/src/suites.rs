@@ -10,6 +10,7 @@ mod fuzz;
 mod history;
 mod python;
 mod records;
+mod scratch;
 mod unit;
 mod wasm;
 
@@ -22,7 +23,6 @@ use std::{
 use anyhow::Result;
 use clap::ValueEnum;
 
-use self::records::Records;
 pub(crate) use self::{
     browser::take_screens,
     count::Counts,
@@ -32,6 +32,7 @@ pub(crate) use self::{
     records::run_recorded,
     unit::prepare_postgres,
 };
+use self::{records::Records, scratch::Scratch};
 use crate::workspace::Workspace;
 
 /// A part of the tests that can be run by itself.
@@ -56,11 +57,17 @@ impl Suite {
         }
     }
 
-    fn run(self, workspace: &Workspace, arguments: &[OsString], records: Option<&Records>) -> Result<Counts> {
+    fn run(
+        self,
+        workspace: &Workspace,
+        arguments: &[OsString],
+        records: Option<&Records>,
+        scratch: &Scratch,
+    ) -> Result<Counts> {
         match self {
-            Self::Unit => unit::run(workspace, arguments, records),
+            Self::Unit => unit::run(workspace, arguments, records, scratch),
             Self::Wasm => wasm::run(workspace, records),
-            Self::Browser => browser::run(workspace, arguments, records),
+            Self::Browser => browser::run(workspace, arguments, records, scratch),
         }
     }
 }
@@ -69,6 +76,7 @@ impl Suite {
 /// only in CI and where `all` asks for it.
 pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsString], all: bool) -> ExitCode {
     let records = Records::of(workspace, all);
+    let scratch = Scratch::new();
     let suites: Vec<Suite> = Suite::ALL
         .into_iter()
         .filter(|suite| only.is_none_or(|only| only == *suite))
@@ -83,7 +91,7 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsStr
         println!("── suite {} ──", suite.name());
         let start = Instant::now();
         let counts = suite
-            .run(workspace, arguments, records.as_ref())
+            .run(workspace, arguments, records.as_ref(), &scratch)
             .unwrap_or_else(|error| {
                 eprintln!("xtask: suite {}: {error:#}", suite.name());
                 // What kept a suite from running counts as one failure.

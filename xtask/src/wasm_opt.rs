@@ -16,8 +16,13 @@ const BINARYEN: &str = "132.0.0";
 /// Older ones in distributions do not know what today's rustc writes.
 const OLDEST_VERSION: u32 = 120;
 
-/// Small first, with the features that rustc enables for the target by default.
-const FLAGS: [&str; 7] = [
+/// Small first, with the features that rustc enables for the target by default. To find the control flow
+/// anew, in a flat form, saves one percent more; it takes two passes to make that small again.
+const FLAGS: [&str; 11] = [
+    "-Oz",
+    "--flatten",
+    "--rereloop",
+    "-Oz",
     "-Oz",
     "--enable-bulk-memory",
     "--enable-nontrapping-float-to-int",

@@ -67,11 +67,29 @@ pub(crate) async fn dials_in_words() -> Result<Vec<String>, Problem> {
     get(&["lab/dials/words?lang=", language().code()].concat()).await
 }
 
-/// Whether the session has ended, according to the server.
-pub(crate) async fn session_is_over() -> bool {
-    let answer = Request::get("/api/v1/session").send().await;
-    // 410: the workspace has been purged
-    answer.is_ok_and(|response| matches!(response.status(), 401 | 410))
+/// How the session of a page has ended.
+pub(crate) enum SessionEnd {
+    /// It is over, or its workspace was purged.
+    Over,
+    /// Its workspace was reset: the page is led to another one when it is loaded again.
+    Moved,
+}
+
+/// Whether and how the session of the page has ended; `None`: it has not, as far as the server says.
+pub(crate) async fn session_end() -> Option<SessionEnd> {
+    let answer = Request::get("/api/v1/session").send().await.ok()?;
+    match answer.status() {
+        401 => Some(SessionEnd::Over),
+        410 => {
+            let text = answer.text().await.unwrap_or_default();
+            if text.contains("/problems/workspace-moved") {
+                Some(SessionEnd::Moved)
+            } else {
+                Some(SessionEnd::Over)
+            }
+        }
+        _ => None,
+    }
 }
 
 /// Sends a command as the person for whom the page was rendered, even if another one has signed in in another

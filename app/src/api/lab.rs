@@ -5,8 +5,9 @@ use domain::{
     token::ConsistencyToken,
     wire::{
         CommandAnswer, CommandRequest, DeadLetterInfo, DeadLetterOutcome, EventPage, HandledAnswer,
-        HandlersAnswer, InvariantStatus, KeepRecording, KeptRecording, OpenWorkspace, Page, Problem,
-        ProjectionStatus, RebuildProgress, RetriedDeadLetters, Template, WaitingEvent, WorkspaceAccess,
+        HandlersAnswer, InvariantStatus, KeepRecording, KeptRecording, OpenWorkspace, OwnViewDefinition,
+        OwnViewsAnswer, Page, Problem, ProjectionStatus, RebuildProgress, RetriedDeadLetters, StepPhase,
+        Template, WaitingEvent, WorkspaceAccess,
     },
 };
 use gloo_net::http::{Request, RequestBuilder};
@@ -20,6 +21,9 @@ use super::{
     unreachable_server,
 };
 use crate::lab::dials::changed;
+
+/// Where the views of one's own are.
+const OWN_VIEWS: &str = "/api/v1/lab/views";
 
 /// Where the dials are.
 const DIALS: &str = "/api/v1/lab/dials";
@@ -67,6 +71,12 @@ pub(crate) async fn set_dials(version: u64, dials: &Value) -> Result<Value, Prob
     // The time of a frozen clock falls behind: as it was read, it would step the clock.
     let dials = changed(dials, "clock.ahead_ms", Value::Null);
     post::<_, Value>(request, &dials).await?;
+    self::dials().await
+}
+
+/// Sets some dials, and leaves the others as they are; reads them anew.
+pub(crate) async fn patch_dials(patch: &Value) -> Result<Value, Problem> {
+    post::<_, Value>(Request::patch(DIALS), patch).await?;
     self::dials().await
 }
 
@@ -143,6 +153,22 @@ fn page_of(view: Option<&str>, cursor: Option<&str>) -> String {
     parameters.join("&")
 }
 
+/// The views of one's own.
+pub(crate) async fn own_views() -> Result<OwnViewsAnswer, Problem> {
+    get("lab/views").await
+}
+
+/// Defines a view.
+pub(crate) async fn create_own_view(definition: &OwnViewDefinition) -> Result<Value, Problem> {
+    post(Request::post(OWN_VIEWS), definition).await
+}
+
+/// Deletes a view of one's own.
+pub(crate) async fn delete_own_view(name: &str) -> Result<Value, Problem> {
+    let path = [OWN_VIEWS, "/", &encode(name)].concat();
+    answer(Request::delete(&path).send().await).await
+}
+
 /// Does what a broken invariant names as its cure.
 pub(crate) async fn cure(invariant: &str) -> Result<InvariantStatus, Problem> {
     let path = format!("/api/v1/lab/invariants/{invariant}/cure");
@@ -181,10 +207,33 @@ pub(crate) async fn delete_recording(id: Uuid) -> Result<(), Problem> {
     answer(Request::delete(&recording_path(id)).send().await).await
 }
 
+/// Begins a run of a lesson.
+pub(crate) async fn start_lesson(lesson: &str) -> Result<(), Problem> {
+    let path = ["/api/v1/lab/lessons/", lesson, "/runs"].concat();
+    answer::<Value>(Request::post(&path).send().await).await?;
+    Ok(())
+}
+
+/// Does a phase of a step of a run. What came of it is in the page of the run.
+pub(crate) async fn carry_out_step(run: Uuid, step: u8, phase: &StepPhase) -> Result<(), Problem> {
+    let path = format!("/api/v1/lab/runs/{run}/steps/{step}");
+    post::<_, Value>(Request::post(&path), phase).await?;
+    Ok(())
+}
+
+/// A page of this server, as HTML.
+pub(crate) async fn page(address: &str) -> Result<String, Problem> {
+    let response = Request::get(address).send().await;
+    let response = response.map_err(|error| unreachable_server(error.to_string()))?;
+    let text = response.text().await;
+    text.map_err(|error| unreachable_server(error.to_string()))
+}
+
 /// Opens a fresh sandbox, without an effect on the session of this browser.
 pub(crate) async fn open_sandbox(template: Template) -> Result<WorkspaceAccess, Problem> {
     let wanted = OpenWorkspace {
-        template,
+        template: Some(template),
+        snapshot: None,
         shards: None,
         name: None,
         language: None,

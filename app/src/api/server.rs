@@ -3,18 +3,21 @@
 use domain::{
     event::StoredEvent,
     token::ConsistencyToken,
+    view::predictions::answer_key,
     wire::{
-        DeadLetterInfo, EventPage, HandledAnswer, HandlersAnswer, InvariantsAnswer, Page, Problem,
-        ProjectionStatus, RecordingInfo, Row, SessionInfo, StoredEventAnswer, StreamInfo,
+        ClassAnswer, DeadLetterInfo, EventPage, HandledAnswer, HandlersAnswer, InvariantsAnswer, LessonRun,
+        OfferedFields, OwnViewsAnswer, Page, Problem, ProjectionStatus, RecordingInfo, Row, RunInfo,
+        SessionInfo, StoredEventAnswer, StreamInfo,
     },
 };
 use leptos::prelude::use_context;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::unreachable_server;
 use crate::{
     backend::{ListingQuery, SharedBackend},
-    lab::log_filter::LogFilter,
+    lab::{class::PREDICTIONS, lessons::newest, log_filter::LogFilter},
     live::store::{InitialDocument, InitialListing},
 };
 
@@ -46,14 +49,37 @@ pub(crate) fn document(
     key: String,
 ) -> impl Future<Output = Result<InitialDocument, Problem>> + Send {
     let backend = backend();
+    async move { initial_document(&backend?, view, key).await }
+}
+
+async fn initial_document(
+    backend: &SharedBackend,
+    view: &'static str,
+    key: String,
+) -> Result<InitialDocument, Problem> {
+    let answer = match backend.document(view, &key).await {
+        Ok(answer) => Some(answer),
+        Err(problem) if problem.status == 404 => None,
+        Err(problem) => return Err(problem),
+    };
+    let view = view.to_owned();
+    Ok(InitialDocument { view, key, answer })
+}
+
+/// The class, and the question that it is asked, if there is one, with the person's own answer.
+pub(crate) fn class()
+-> impl Future<Output = Result<(ClassAnswer, Option<[InitialDocument; 2]>), Problem>> + Send {
+    let backend = backend();
+    let person = session().map(|session| session.actor_id).unwrap_or_default();
     async move {
-        let answer = match backend?.document(view, &key).await {
-            Ok(answer) => Some(answer),
-            Err(problem) if problem.status == 404 => None,
-            Err(problem) => return Err(problem),
+        let backend = backend?;
+        let class = backend.class().await?;
+        let Some(question) = class.question else {
+            return Ok((class, None));
         };
-        let view = view.to_owned();
-        Ok(InitialDocument { view, key, answer })
+        let asked = initial_document(&backend, PREDICTIONS, question.to_string()).await?;
+        let answer = initial_document(&backend, PREDICTIONS, answer_key(question, person)).await?;
+        Ok((class, Some([asked, answer])))
     }
 }
 
@@ -186,10 +212,69 @@ pub(crate) fn event(id: String) -> impl Future<Output = Result<StoredEventAnswer
     async move { backend?.event(&id).await }
 }
 
+/// The views of one's own, the fields that the event types offer for another one, and the first documents of
+/// each view, where they can be read; `documents_of` is their query.
+pub(crate) fn own_views(
+    documents_of: fn(&str) -> ListingQuery,
+) -> impl Future<Output = Result<(OwnViewsAnswer, OfferedFields, Vec<InitialListing>), Problem>> + Send {
+    let backend = backend();
+    async move {
+        let backend = backend?;
+        let offered = backend.own_view_fields().await?;
+        let answer = backend.own_views().await?;
+        let mut documents = Vec::new();
+        for view in &answer.data {
+            let query = documents_of(&view.name);
+            if let Ok(answer) = backend.listing(&query).await {
+                documents.push(InitialListing { query, answer });
+            }
+        }
+        Ok((answer, offered, documents))
+    }
+}
+
+/// The names of the views of one's own; none if they cannot be read now.
+pub(crate) fn own_view_names() -> impl Future<Output = Vec<String>> + Send {
+    let backend = backend();
+    async move {
+        let Ok(backend) = backend else {
+            return Vec::new();
+        };
+        let answer = backend.own_views().await.unwrap_or_default();
+        answer.data.into_iter().map(|view| view.name).collect()
+    }
+}
+
 /// The recordings that the workspace keeps, newest first.
 pub(crate) fn recordings() -> impl Future<Output = Result<Vec<RecordingInfo>, Problem>> + Send {
     let backend = backend();
     async move { backend?.recordings().await }
+}
+
+/// The runs of lessons that the person has begun.
+pub(crate) fn lesson_runs() -> impl Future<Output = Result<Vec<RunInfo>, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.lesson_runs().await }
+}
+
+/// The run with this id, or else the person's newest run of a lesson; `None` if they have begun none.
+pub(crate) fn lesson_run(
+    lesson: &'static str,
+    id: Option<Uuid>,
+    person: Uuid,
+) -> impl Future<Output = Result<Option<LessonRun>, Problem>> + Send {
+    let backend = backend();
+    async move {
+        let backend = backend?;
+        let id = match id {
+            Some(id) => Some(id),
+            None => newest(&backend.lesson_runs().await?, lesson, person),
+        };
+        match id {
+            Some(id) => backend.lesson_run(id).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 /// The products that a search finds.

@@ -28,7 +28,10 @@ enum State {
 
 /// The freshness mark of the view with this name.
 #[component]
-pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
+pub(crate) fn Freshness(
+    #[prop(into)] view: String,
+    #[prop(into)] progress: Signal<Progress>,
+) -> impl IntoView {
     let language = language();
     let link = use_link();
     let written = use_context::<LastWrite>();
@@ -82,7 +85,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        text::freshness::lane_is(language, view, partitions.join(", "))
+        text::freshness::lane_is(language, &view, partitions.join(", "))
     };
     let since = move || match milliseconds.get() {
         Some(ms) => text::freshness::since_ms(language, ms),

@@ -1,5 +1,6 @@
 //! The building blocks of pages and islands, one file each. They do not know any page.
 
+mod ask_the_class;
 mod badge;
 mod chart;
 mod control_flow;
@@ -19,13 +20,17 @@ mod page_head;
 mod payment_method;
 mod pending_commands;
 mod problem;
+#[cfg(feature = "ssr")]
+mod qr_code;
 mod reason;
 mod role;
 mod stock;
+mod tally;
 mod value;
 #[cfg(feature = "ssr")]
 mod window_title;
 
+pub(crate) use ask_the_class::{ClassStep, ask_the_class};
 pub(crate) use badge::StatusBadge;
 pub(crate) use chart::{Bar, bar_chart};
 pub(crate) use control_flow::{either, for_each, only_if, text};
@@ -47,9 +52,12 @@ pub(crate) use pending_commands::PendingCommands;
 #[cfg(feature = "ssr")]
 pub(crate) use problem::problem_text;
 pub(crate) use problem::{ProblemSummary, explain, explain_field, explain_rejection, predicted_problem};
+#[cfg(feature = "ssr")]
+pub(crate) use qr_code::qr_code;
 pub(crate) use reason::reason_text;
 pub(crate) use role::role_word;
 pub(crate) use stock::{ProductOffer, Stock};
+pub(crate) use tally::tally_bars;
 pub(crate) use value::{Exact, Id, Price, When, highlight_class};
 #[cfg(feature = "ssr")]
 pub(crate) use window_title::WindowTitle;

@@ -47,6 +47,7 @@ pub(crate) fn command_label(command: &str) -> String {
         "ShipOrder" => text::outgoing::ship(language),
         "DeliverOrder" => text::outgoing::deliver(language),
         "ReceiveStock" => text::outgoing::receive(language),
+        "MakePrediction" => text::class::answer(language),
         other => other,
     }
     .to_owned()

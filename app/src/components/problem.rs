@@ -5,7 +5,7 @@
 //! language.
 
 use domain::{
-    aggregate::{inventory, order, product, user},
+    aggregate::{inventory, order, product, question, user},
     language::Language,
     rejection::{Rejection, Violation},
     wire::Problem,
@@ -54,6 +54,7 @@ pub(crate) fn predicted_problem(rejection: Rejection) -> Problem {
         current_version: None,
         rule: Some(rejection.rule),
         waiting_for: Vec::new(),
+        workspace: None,
     }
 }
 
@@ -77,13 +78,15 @@ pub(crate) fn problem_text(language: Language, kind: &str) -> Option<&'static st
         "forbidden" => text::problem::forbidden(language),
         "foreign-origin" => text::problem::foreign_origin(language),
         "not-found" => text::problem::not_found(language),
-        "conflict" | "precondition-failed" => text::problem::conflict(language),
+        "run-ended" => text::problem::run_ended(language),
+        "conflict" | "precondition-failed" | "out-of-turn" => text::problem::conflict(language),
         "busy" => text::problem::busy(language),
         "too-large" => text::problem::too_large(language),
         REJECTED => text::problem::rejected(language),
         "rate-limited" => text::problem::too_many(language),
         "quota-exceeded" => text::problem::full(language),
         "workspace-gone" => text::problem::workspace_gone(language),
+        "workspace-moved" => text::problem::workspace_moved(language),
         "internal" => text::problem::internal(language),
         "unavailable" => text::problem::unavailable(language),
         "timed-out" => text::problem::timed_out(language),
@@ -131,6 +134,11 @@ fn refusal(language: Language, rule: &str, detail: &str, violations: &[Violation
         "product-not-listed" => text::refusal::product_not_listed(language),
         "not-your-inbox" => text::refusal::not_your_inbox(language),
         "nothing-to-refund" => text::refusal::nothing_to_refund(language),
+        question::NOT_ASKED => text::refusal::question_not_asked(language),
+        "question-already-asked" => text::refusal::question_asked(language),
+        "question-closed" => text::refusal::question_closed(language),
+        "prediction-already-made" => text::refusal::prediction_made(language),
+        "answer-already-revealed" => text::refusal::answer_revealed(language),
         "refund-refused" => text::refusal::refund_refused(language),
         "payment-not-asked" | "payment-under-way" => text::refusal::payment_pending(language),
         "stock-overflow" => text::refusal::stock_overflow(language),
@@ -222,6 +230,7 @@ mod tests {
             current_version: None,
             rule: rule.map(str::to_owned),
             waiting_for: Vec::new(),
+            workspace: None,
         }
     }
 

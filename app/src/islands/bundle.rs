@@ -5,10 +5,11 @@
 use domain::wire::ServerFrame;
 
 use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, DialsBanner, Inbox, InboxCount,
-    LabDeadLetters, LabDials, LabHandlers, LabHandling, LabMap, LabRecording, LabSplit, LabTail, LabTimeLine,
-    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales,
-    OfficeStock, OrderDetails, OrderList, ProductDetails, Verify,
+    BasketContents, BasketCount, Catalogue, ClassBanner, ClassPhone, ConnectionBadge, CopyButton,
+    DialsBanner, Inbox, InboxCount, LabClass, LabDeadLetters, LabDials, LabHandlers, LabHandling, LabLesson,
+    LabMap, LabPresent, LabRecording, LabSplit, LabTail, LabTimeLine, LabViews, OfficeActivity,
+    OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales, OfficeStock,
+    OrderDetails, OrderList, ProductDetails, Verify,
     hydrate::{IslandHydrator, Needs, hydrate_page, hydrator, provide_commands},
     inbox_count::PolledInboxCount,
 };
@@ -19,6 +20,7 @@ pub fn hydrate_workspace() {
     const HYDRATORS: &[IslandHydrator] = &[
         // the frame
         hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<DialsBanner>(),
@@ -26,6 +28,7 @@ pub fn hydrate_workspace() {
         // the shop
         hydrator::<BasketContents>(),
         hydrator::<Catalogue>(),
+        hydrator::<ClassPhone>(),
         hydrator::<Inbox>(),
         hydrator::<OrderList>(),
         hydrator::<OrderDetails>(),
@@ -73,6 +76,7 @@ pub fn hydrate_lab_split() {
 pub fn hydrate_lab_recording() {
     const HYDRATORS: &[IslandHydrator] = &[
         hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<DialsBanner>(),
@@ -86,6 +90,7 @@ pub fn hydrate_lab_recording() {
 pub fn hydrate_lab_dials() {
     const HYDRATORS: &[IslandHydrator] = &[
         hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<DialsBanner>(),
@@ -99,6 +104,7 @@ pub fn hydrate_lab_dials() {
 pub fn hydrate_lab_handlers() {
     const HYDRATORS: &[IslandHydrator] = &[
         hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<DialsBanner>(),
@@ -109,10 +115,54 @@ pub fn hydrate_lab_handlers() {
     hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
 }
 
+/// Hydrates the islands of the page of views of one's own as soon as its texts are there.
+pub fn hydrate_lab_views() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabViews>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &THAT_FOLLOW_VIEWS);
+}
+
+/// Hydrates the islands of an educator's pages of the class as soon as their texts are there.
+pub fn hydrate_lab_class() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabClass>(),
+        hydrator::<LabPresent>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &THAT_FOLLOW_VIEWS);
+}
+
+/// Hydrates the islands of the pages of lessons as soon as their texts are there.
+pub fn hydrate_lab_lessons() {
+    const HYDRATORS: &[IslandHydrator] = &[
+        hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
+        hydrator::<ConnectionBadge>(),
+        hydrator::<CopyButton>(),
+        hydrator::<DialsBanner>(),
+        hydrator::<PolledInboxCount>(),
+        hydrator::<LabLesson>(),
+    ];
+    hydrate_with_texts(HYDRATORS, &OF_THE_LAB);
+}
+
 /// Hydrates the islands of the pages of streams and events as soon as their texts are there.
 pub fn hydrate_lab_log() {
     const HYDRATORS: &[IslandHydrator] = &[
         hydrator::<BasketCount>(),
+        hydrator::<ClassBanner>(),
         hydrator::<ConnectionBadge>(),
         hydrator::<CopyButton>(),
         hydrator::<DialsBanner>(),
@@ -128,6 +178,12 @@ pub fn hydrate_lab_log() {
 /// What islands need that follow views and send commands.
 const ALL: Needs = Needs {
     provide_commands: Some(provide_commands),
+    read_frame: ServerFrame::read,
+};
+
+/// What islands need that follow views, and send no commands.
+const THAT_FOLLOW_VIEWS: Needs = Needs {
+    provide_commands: None,
     read_frame: ServerFrame::read,
 };
 

@@ -1,34 +1,53 @@
 //! The islands of the lab, which only its own bundles contain: the live map, the dials, the event handlers,
-//! the dead letters, the streams and events, the split view and the recordings. Their texts are those of the
-//! frame and the shop, and the groups of the lab; a page of the lab loads no others.
+//! the dead letters, views of one's own, lessons, the class, the streams and events, the split view and the
+//! recordings. Their texts are those of the frame and the shop, and the groups of the lab; a page of the lab
+//! loads no others.
 //!
 //! The drawing of the map is no part of an island: the page has it as a static element with the id
 //! [`DRAWING`], over which the map draws. The names on a sheet come with the props, in the page's language,
 //! because the tables of labels stay on the server.
 
+mod class;
 mod dead_letters;
 mod dials;
 mod document_step;
 mod folds;
 mod handlers;
+mod lesson;
 mod log;
+#[cfg(not(feature = "ssr"))]
+mod log_reader;
 mod map;
 mod recording;
 mod split;
+#[cfg(not(feature = "ssr"))]
+mod svg_marks;
+mod views;
 
+pub(crate) use class::{LabClass, LabPresent};
+#[cfg(feature = "ssr")]
+pub(crate) use class::{LessonChoice, StepChoice};
 pub(crate) use dead_letters::LabDeadLetters;
 pub(crate) use dials::LabDials;
+#[cfg(feature = "ssr")]
+pub(crate) use dials::invariant_name;
 #[cfg(feature = "ssr")]
 pub(crate) use document_step::sealed_json;
 #[cfg(not(feature = "ssr"))]
 pub use folds::answer_folds;
 pub(crate) use handlers::LabHandlers;
+pub(crate) use lesson::LabLesson;
+#[cfg(feature = "ssr")]
+pub(crate) use lesson::{LessonQuestion, STEPS as LESSON_STEPS};
 pub(crate) use log::{LabHandling, LabTail, LabTimeLine};
 #[cfg(feature = "ssr")]
 pub(crate) use log::{event_name, payload_of, stream_link, summary};
 pub(crate) use map::LabMap;
 pub(crate) use recording::LabRecording;
 pub(crate) use split::LabSplit;
+pub(crate) use views::LabViews;
+#[cfg(feature = "ssr")]
+pub(crate) use views::query_of as own_documents;
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //! the dials stays JSON here, because every page reads what is bent, and most of them nothing else of it; the
 //! server checks what it is sent.
 
-use domain::event::personal::ERASED;
+use domain::{event::personal::ERASED, wire::HandlerKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -36,7 +36,8 @@ pub struct DialBox {
     pub dials: &'static [(&'static str, DialKind)],
 }
 
-/// The box of the projections: its dials are there for each view, as in `projections.orders.paused`.
+/// The box of the event handlers: its dials are there for each view, process manager and consumer, as in
+/// `projections.orders.paused`.
 pub const PROJECTIONS: &str = "projections";
 
 /// The box of the guarantees.
@@ -127,7 +128,8 @@ pub fn box_of_drawing(id: &str) -> Option<&'static str> {
         | "read_model"
         | "read_model_database"
         | "analytics_consumer"
-        | "inventory_consumer" => PROJECTIONS,
+        | "inventory_consumer"
+        | "search_indexer" => PROJECTIONS,
         "cache" => "cache",
         "payment_service" => "payment",
         "notification_consumer" | "email_push" => "mail",
@@ -192,6 +194,21 @@ pub fn changes(before: &[BentValue], now: &[BentValue]) -> Vec<BentValue> {
     changes
 }
 
+/// The views that have dials: those that every workspace has, and then those of one's own. An answer names
+/// the bent ones, also one that was defined after `own` was read.
+pub fn views_of(answer: &Value, everywhere: &[&str], own: &[String]) -> Vec<String> {
+    let mut views: Vec<String> = everywhere.iter().map(|view| (*view).to_owned()).collect();
+    views.extend_from_slice(own);
+    let named = answer.get("dials").and_then(|dials| dials.get(PROJECTIONS));
+    for view in named.and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+        let is_view = HandlerKind::of(view).is_none_or(|kind| kind == HandlerKind::View);
+        if is_view && !views.contains(view) {
+            views.push(view.clone());
+        }
+    }
+    views
+}
+
 /// The version of an answer.
 pub fn version(answer: &Value) -> u64 {
     answer.get("version").and_then(Value::as_u64).unwrap_or_default()
@@ -208,6 +225,27 @@ pub fn is_frequency(path: &str) -> bool {
     path.rsplit('.')
         .next()
         .is_some_and(|last| FREQUENCIES.contains(&last))
+}
+
+/// The dials of these names in the API, as the pages show them: a frequency is one dial.
+pub fn whole_dials(names: Vec<String>) -> Vec<String> {
+    let mut dials: Vec<String> = Vec::new();
+    for name in names {
+        let dial = frequency_of(&name).map(str::to_owned).unwrap_or(name);
+        if !dials.contains(&dial) {
+            dials.push(dial);
+        }
+    }
+    dials
+}
+
+/// The names in the API of a dial as the pages show it: those of the three numbers of a frequency.
+pub fn names_in_api(dial: &str) -> Vec<String> {
+    if is_frequency(dial) {
+        FREQUENCY.map(|end| [dial, "_", end].concat()).into()
+    } else {
+        vec![dial.to_owned()]
+    }
 }
 
 /// The value of a dial, by its path; `None` where the document does not have it, so that it is at rest. A
@@ -286,7 +324,7 @@ mod tests {
         }
     }
 
-    /// The path of a dial; of a projection's, that of the view `orders`.
+    /// The path of a dial; of a handler's, that of the view `orders`.
     fn path(of: &DialBox, dial: &str) -> String {
         if of.id == PROJECTIONS {
             format!("{}.orders.{dial}", of.id)
@@ -301,6 +339,17 @@ mod tests {
             dials.map(move |(dial, kind)| (path(&of, dial), *kind))
         };
         BOXES.into_iter().flat_map(of_box).collect()
+    }
+
+    #[test]
+    fn views_of_ones_own_have_dials_after_those_that_every_workspace_has() {
+        let answer = json!({"dials": {"projections": {"orders": {}, "later": {}, "spent": {}}}});
+        let own = ["spent".to_owned(), "visits".to_owned()];
+        assert_eq!(
+            views_of(&answer, &["sales", "orders"], &own),
+            ["sales", "orders", "spent", "visits", "later"]
+        );
+        assert_eq!(views_of(&json!({}), &["sales"], &[]), ["sales"]);
     }
 
     #[test]
@@ -370,6 +419,16 @@ mod tests {
             (1, "mail.fail", &numbers)
         );
         assert!(bent(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn a_frequency_is_one_dial_of_the_pages_and_three_of_the_api() {
+        let names = names_in_api("broker.duplicate");
+        assert_eq!(names[0], "broker.duplicate_next");
+        assert_eq!(names.len(), 3);
+        let all = [names, names_in_api("cache.off")].concat();
+        assert_eq!(whole_dials(all), ["broker.duplicate", "cache.off"]);
+        assert!(whole_dials(Vec::new()).is_empty());
     }
 
     #[test]

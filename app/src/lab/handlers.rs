@@ -1,7 +1,7 @@
 //! The event handlers of a workspace as the lab shows them: what state each is in, its rate and trend, and
 //! the dials that bend it.
 
-use domain::wire::{HandlerKind, HandlerStatus, HandlersAnswer};
+use domain::wire::{ERASURE, HandlerKind, HandlerStatus, HandlersAnswer, ProjectionStatus};
 
 use super::dials::BentValue;
 use crate::sorted::SortedMap;
@@ -33,7 +33,11 @@ pub enum HandlerState {
 impl HandlerState {
     /// The state of a handler.
     pub fn of(handler: &HandlerStatus) -> Self {
-        let status = &handler.status;
+        Self::of_status(&handler.status)
+    }
+
+    /// The state of a handler with this status.
+    pub fn of_status(status: &ProjectionStatus) -> Self {
         if status.paused {
             Self::Paused
         } else if status.rebuild.is_some() {
@@ -112,15 +116,11 @@ impl History {
 pub fn bends(dial: &str, kind: HandlerKind, name: &str) -> bool {
     let (of, dial) = dial.split_once('.').unwrap_or((dial, ""));
     match of {
-        "broker" => true,
-        "projections" => {
-            let view = dial.split_once('.').map(|(view, _)| view);
-            kind == HandlerKind::View && view == Some(name)
-        }
+        "broker" => name != ERASURE,
+        "projections" => dial.split_once('.').is_some_and(|(handler, _)| handler == name),
         "guarantees" => match dial {
-            "duplicate_detection" | "gap_detection" => kind == HandlerKind::View,
-            "commit_before_publish" => true,
-            "replay_without_side_effects" => name == NOTIFICATION,
+            "duplicate_detection" | "gap_detection" | "publish_after_commit" => kind == HandlerKind::View,
+            "no_effects_on_replay" => name == NOTIFICATION,
             _ => false,
         },
         "mail" => name == NOTIFICATION,
@@ -135,7 +135,7 @@ pub fn bent_of(bent: &[BentValue], kind: HandlerKind, name: &str) -> Vec<BentVal
     of_handler.cloned().collect()
 }
 
-/// Whether a dial poisons the events of a type for a view, so that a retry of one must fail.
+/// Whether a dial poisons the events of a type for a handler, so that a retry of one must fail.
 pub fn is_poisoned(bent: &[BentValue], view: &str, event_type: &str) -> bool {
     let dial = ["projections.", view, ".poison_type"].concat();
     bent.iter()
@@ -144,7 +144,7 @@ pub fn is_poisoned(bent: &[BentValue], view: &str, event_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use domain::wire::{FailingLane, ProjectionStatus, RebuildProgress};
+    use domain::wire::{FailingLane, RebuildProgress};
     use serde_json::json;
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -238,10 +238,13 @@ mod tests {
             "broker.paused",
             "projections.orders.paused",
             "projections.sales.slow_ms",
+            "projections.fulfilment.paused",
+            "projections.search.slow_ms",
             "guarantees.duplicate_detection",
-            "guarantees.replay_without_side_effects",
+            "guarantees.no_effects_on_replay",
+            "guarantees.publish_after_commit",
             "mail.away",
-            "payment.mood",
+            "payment.mode",
             "live.cut",
         ];
         let all = dials.map(bent);
@@ -249,24 +252,28 @@ mod tests {
             let bent = bent_of(&all, kind, name);
             bent.into_iter().map(|bent| bent.dial).collect::<Vec<_>>()
         };
-        let guarantee = "guarantees.duplicate_detection";
         assert_eq!(
             shown(HandlerKind::View, "orders"),
-            ["broker.paused", "projections.orders.paused", guarantee]
+            [
+                "broker.paused",
+                "projections.orders.paused",
+                "guarantees.duplicate_detection",
+                "guarantees.publish_after_commit"
+            ]
         );
         assert_eq!(
             shown(HandlerKind::ProcessManager, "fulfilment"),
-            ["broker.paused", "payment.mood"]
+            ["broker.paused", "projections.fulfilment.paused", "payment.mode"]
         );
         assert_eq!(
             shown(HandlerKind::Consumer, NOTIFICATION),
-            [
-                "broker.paused",
-                "guarantees.replay_without_side_effects",
-                "mail.away"
-            ]
+            ["broker.paused", "guarantees.no_effects_on_replay", "mail.away"]
         );
-        assert_eq!(shown(HandlerKind::Consumer, "search"), ["broker.paused"]);
+        assert_eq!(
+            shown(HandlerKind::Consumer, "search"),
+            ["broker.paused", "projections.search.slow_ms"]
+        );
+        assert_eq!(shown(HandlerKind::Consumer, ERASURE), [""; 0]);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! [`difference`] compares two of them. [`timeline`] joins both axes for sliders and steps, and [`playback`]
 //! is where on it a person is. [`figures`] has the numbers at the boxes, [`staleness`] how far views were
 //! behind the log, and [`recording`] reads and writes the file of a run. [`dials`] says what is bent, and
-//! [`handlers`] how event handlers are doing.
+//! [`handlers`] how event handlers are doing. [`class`] reads what a class is asked and has answered.
+//! [`lessons`] says how far a learner is in a lesson, and [`own_views`] what one enters to define a view.
 //! [`log_filter`] selects events by the address of a page, [`stream_state`] folds the aggregate of a stream,
 //! and [`sealed`] finds personal texts that the log has encrypted.
 //!
@@ -16,6 +17,7 @@
 //! servers' time, except that a run of hops takes longer than it did. A *count* of events is a place in the
 //! log: the documents after so many events.
 
+pub mod class;
 pub mod dials;
 pub mod difference;
 pub mod event_log;
@@ -23,7 +25,9 @@ pub mod figures;
 pub mod folding;
 pub mod handlers;
 pub mod hop_log;
+pub mod lessons;
 pub mod log_filter;
+pub mod own_views;
 pub mod playback;
 pub mod recording;
 pub mod schedule;

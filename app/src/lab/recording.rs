@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 
 use domain::{
     event::StoredEvent,
+    timestamp::Timestamp,
     token::ConsistencyToken,
     wire::{RECORDING_FORMAT, Recording},
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{event_log::EventLog, hop_log::HopLog, schedule::Schedule, timeline::Timeline};
+use super::{
+    event_log::EventLog,
+    hop_log::{HopLog, short_id},
+    schedule::{Leg, Schedule},
+    timeline::Timeline,
+};
 
 /// The largest file, in bytes.
 pub const MOST_BYTES: usize = 8 * 1024 * 1024;
@@ -153,11 +159,62 @@ pub fn playable(recording: &RecordingFile, sheet: &str) -> Playable {
     }
 }
 
+/// The newest event of a moment, on the drawing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Crossing {
+    /// The end of its id; empty before the first event.
+    pub short_id: String,
+    /// The arrows that it crosses, by their ids in the drawing, each once and in their order.
+    pub arrows: Vec<&'static str>,
+    /// The arrows on which it is, each with how far it has come: from 0 at its tail to 1 at its head. Between
+    /// two arrows it is at the head of the last one.
+    pub places: Vec<(&'static str, f64)>,
+}
+
+impl Playable {
+    /// The newest event of a moment, on the sheet for which the recording was prepared.
+    pub fn crossing(&self, sheet: &str, moment: Timestamp) -> Crossing {
+        let newest = self.timeline.count_at(moment).checked_sub(1);
+        let Some(event) = newest.and_then(|index| self.events.event(index)) else {
+            return Crossing::default();
+        };
+        let legs = self.schedule.legs().iter();
+        let own = legs.filter(|leg| leg.event_id == Some(event.event_id));
+        let mut crossing = Crossing {
+            short_id: short_id(event.event_id),
+            ..Crossing::default()
+        };
+        let mut last: Option<&Leg> = None;
+        for leg in own {
+            let Some(arrow) = leg.arrow.drawing_id(sheet) else {
+                continue;
+            };
+            if !crossing.arrows.contains(&arrow) {
+                crossing.arrows.push(arrow);
+            }
+            if leg.start > moment {
+                continue;
+            }
+            let is_drawn = crossing.places.iter().any(|(drawn, _)| *drawn == arrow);
+            if moment < leg.end && !is_drawn {
+                crossing.places.push((arrow, leg.progress(moment)));
+            }
+            if last.is_none_or(|last| last.end <= leg.end) {
+                last = Some(leg);
+            }
+        }
+        if crossing.places.is_empty() {
+            let arrow = last.and_then(|leg| leg.arrow.drawing_id(sheet));
+            crossing.places.extend(arrow.map(|arrow| (arrow, 1.0)));
+        }
+        crossing
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use domain::{
         id::WorkspaceId,
-        timestamp::Timestamp,
         wire::{Arrow, CommandInRecording, CommandRequest, ExpectedVersion, hops::PATTERN_SHEET},
     };
     use serde_json::{Value, json};
@@ -228,6 +285,36 @@ mod tests {
         travel.extend(playable.events.events().cloned().collect());
         let stock = travel.document_at("inventory", "mug-0", count);
         assert_eq!(stock.unwrap()["on_hand"], json!(1));
+    }
+
+    #[test]
+    fn the_newest_event_of_a_moment_is_on_the_arrows_that_it_has_crossed_by_then() {
+        let mut file = recording();
+        file.hops.push(hop(Arrow::PublishedDomainEvents, 8, 10));
+        let playable = playable(&file, PATTERN_SHEET);
+        let before = playable.crossing(PATTERN_SHEET, playable.timeline.start());
+        assert_eq!(before, Crossing::default());
+
+        // The event is in the log when its packet arrives there, and it sets out on the next arrow.
+        let stored = playable.timeline.moment_of(1);
+        let first = playable.crossing(PATTERN_SHEET, stored);
+        assert_eq!(first.short_id, short_id(Uuid::from_u128(8)));
+        assert_eq!(first.arrows, ["append", "publish"]);
+        assert_eq!(first.places, [("publish", 0.0)]);
+
+        let second = playable.crossing(PATTERN_SHEET, playable.timeline.end());
+        assert_eq!(second.arrows, ["append"]);
+        assert_eq!(second.places, [("append", 1.0)]);
+    }
+
+    #[test]
+    fn an_event_without_hops_is_on_no_arrow() {
+        let mut file = recording();
+        file.hops.clear();
+        let playable = playable(&file, PATTERN_SHEET);
+        let crossing = playable.crossing(PATTERN_SHEET, playable.timeline.end());
+        assert_eq!(crossing.short_id, short_id(Uuid::from_u128(9)));
+        assert!(crossing.arrows.is_empty() && crossing.places.is_empty());
     }
 
     #[test]

@@ -52,6 +52,18 @@ pub struct Leg {
     pub outcome: HopOutcome,
 }
 
+impl Leg {
+    /// How far its packet is at a moment on its way: from 0 at the arrow's tail to 1 at its head.
+    pub(super) fn progress(&self, at: Timestamp) -> f64 {
+        let micros = |from: Timestamp, to: Timestamp| {
+            let micros = u32::try_from(to.as_micros().saturating_sub(from.as_micros()));
+            micros.map_or(0.0, f64::from)
+        };
+        // A leg has a length: it is at least the shortest.
+        micros(self.start, at) / micros(self.start, self.end)
+    }
+}
+
 /// A packet on an arrow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Packet {
@@ -241,18 +253,13 @@ fn index(arrow: Arrow) -> usize {
 }
 
 fn packet(leg: &Leg, at: Timestamp) -> Packet {
-    let micros = |from: Timestamp, to: Timestamp| {
-        let micros = u32::try_from(to.as_micros().saturating_sub(from.as_micros()));
-        micros.map_or(0.0, f64::from)
-    };
     Packet {
         id: [leg.arrow.as_str(), "-", &leg.started_at.as_micros().to_string()].concat(),
         short_id: leg.event_id.map(short_id).unwrap_or_default(),
         event_id: leg.event_id,
         correlation_id: leg.correlation_id,
         arrow: leg.arrow,
-        // A leg has a length: it is at least the shortest.
-        progress: micros(leg.start, at) / micros(leg.start, leg.end),
+        progress: leg.progress(at),
         lanes: leg.lanes,
         outcome: leg.outcome,
         flow: flow_of(leg.arrow),

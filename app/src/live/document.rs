@@ -86,8 +86,10 @@ impl DocumentFold {
             ServerFrame::Hops { .. }
             | ServerFrame::Dials { .. }
             | ServerFrame::Invariants { .. }
+            | ServerFrame::Class { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Error { .. }
+            | ServerFrame::Moved { .. }
             | ServerFrame::Ping => return false,
         }
         true

@@ -146,8 +146,10 @@ impl ListingFold {
             ServerFrame::Hops { .. }
             | ServerFrame::Dials { .. }
             | ServerFrame::Invariants { .. }
+            | ServerFrame::Class { .. }
             | ServerFrame::Result { .. }
             | ServerFrame::Error { .. }
+            | ServerFrame::Moved { .. }
             | ServerFrame::Ping => false,
         }
     }

@@ -87,6 +87,8 @@ pub enum Action {
     Send(ClientFrame),
     /// Deliver a frame to the subscription with this id.
     Deliver(u64, ServerFrame),
+    /// Load the page again: its workspace was reset, and the page follows to the one that has its place.
+    Reload,
 }
 
 #[derive(Debug)]
@@ -225,6 +227,7 @@ impl Protocol {
         self.state = State::Open { since, heard: now };
         let id = match &frame {
             ServerFrame::Ping => return vec![Action::Send(ClientFrame::Pong)],
+            ServerFrame::Moved { .. } => return self.moved(connection),
             ServerFrame::Snapshot { id, .. }
             | ServerFrame::Change { id, .. }
             | ServerFrame::CaughtUp { id, .. }
@@ -232,6 +235,7 @@ impl Protocol {
             | ServerFrame::Hops { id, .. }
             | ServerFrame::Dials { id, .. }
             | ServerFrame::Invariants { id, .. }
+            | ServerFrame::Class { id, .. }
             | ServerFrame::Error { id: Some(id), .. } => *id,
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
@@ -257,6 +261,15 @@ impl Protocol {
             self.state = State::SessionEnded;
         }
         Vec::new()
+    }
+
+    /// The workspace of the page was reset: nothing of the page is in the one that has its place.
+    pub fn moved(&mut self, connection: u64) -> Vec<Action> {
+        if connection != self.connection {
+            return Vec::new();
+        }
+        self.state = State::SessionEnded;
+        vec![Action::Reload]
     }
 
     /// Time has passed.
@@ -416,7 +429,9 @@ impl Subscription {
             | ServerFrame::Hops { .. }
             | ServerFrame::Dials { .. }
             | ServerFrame::Invariants { .. }
+            | ServerFrame::Class { .. }
             | ServerFrame::Result { .. }
+            | ServerFrame::Moved { .. }
             | ServerFrame::Ping => {}
         }
     }

@@ -20,7 +20,11 @@ use super::{
     Millis,
     protocol::{Action, Link, Protocol, ResumePoint, Target},
 };
-use crate::{api::session_is_over, erased_effects::spawn, sorted::SortedMap};
+use crate::{
+    api::{SessionEnd, session_end},
+    erased_effects::spawn,
+    sorted::SortedMap,
+};
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
@@ -135,6 +139,10 @@ impl Socket {
                     let _ = outgoing.unbounded_send(Message::Text(text));
                 }
             }
+            Action::Reload => {
+                // A page that cannot be loaded now stays, and says that its session has ended.
+                let _ = window().location().reload();
+            }
             Action::Deliver(subscription, frame) => {
                 let listener = self.0.borrow().listeners.get(&subscription).cloned();
                 if let Some(listener) = listener {
@@ -201,10 +209,11 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
         }
     }
     // Browsers do not report why a socket was refused.
-    if !was_open && session_is_over().await {
-        socket.refused(connection);
-    } else {
-        socket.closed(connection);
+    let end = if was_open { None } else { session_end().await };
+    match end {
+        Some(SessionEnd::Over) => socket.refused(connection),
+        Some(SessionEnd::Moved) => socket.step(|protocol| protocol.moved(connection)),
+        None => socket.closed(connection),
     }
 }
 

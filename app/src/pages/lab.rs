@@ -1,25 +1,35 @@
 //! The pages of the lab, for students and educators, who may read the log. Others get status 403.
 
+mod class;
 mod dead_letters;
 mod dials;
 mod event;
+mod glossary;
 mod handlers;
+mod lesson;
+mod lessons;
 mod map;
 mod recording;
 mod sheet;
 mod split;
 mod stream;
 mod streams;
+mod views;
 
+pub(crate) use class::{LabClassCodePage, LabClassPage, LabPresentPage};
 pub(crate) use dead_letters::LabDeadLettersPage;
 pub(crate) use dials::LabDialsPage;
 pub(crate) use event::LabEventPage;
+pub(crate) use glossary::LabGlossaryPage;
 pub(crate) use handlers::LabHandlersPage;
+pub(crate) use lesson::LabLessonPage;
+pub(crate) use lessons::LabLessonsPage;
 pub(crate) use map::LabMapPage;
 pub(crate) use recording::{LabRecordingPage, LabRecordingsPage};
 pub(crate) use split::LabSplitPage;
 pub(crate) use stream::LabStreamPage;
 pub(crate) use streams::LabStreamsPage;
+pub(crate) use views::LabViewsPage;
 
 use domain::access::Role;
 use leptos::prelude::*;
@@ -34,6 +44,12 @@ use crate::{
     text,
 };
 
+/// The page of the lessons; each lesson has a page below it.
+const LESSONS: &str = "/lab/lessons";
+
+/// The page of the class, with the presenter's view and the code below it.
+const CLASS: &str = "/lab/class";
+
 /// Renders a page of the lab below its navigation, if the session's role may read the log. `page` receives
 /// whether the role may also change the pipeline.
 fn lab(page: impl FnOnce(bool) -> View) -> View {
@@ -41,11 +57,14 @@ fn lab(page: impl FnOnce(bool) -> View) -> View {
         let role = use_session().map(|session| session.role);
         match role.filter(|role| role.reads_lab()) {
             None => refused(),
-            Some(role) => view! {
-                <LabNavigation />
-                {page(role == Role::Educator)}
+            Some(role) => {
+                let is_educator = role == Role::Educator;
+                view! {
+                    <LabNavigation is_educator />
+                    {page(is_educator)}
+                }
+                .erase()
             }
-            .erase(),
         }
     })
 }
@@ -61,23 +80,33 @@ fn refused() -> View {
     )
 }
 
-/// The navigation of the lab.
+/// The navigation of the lab. The class is an educator's.
 #[component]
-fn LabNavigation() -> impl IntoView {
+fn LabNavigation(is_educator: bool) -> impl IntoView {
     let language = language();
-    let pages = [
+    let mut pages = vec![
         ("/lab", text::lab::map(language)),
+        (LESSONS, text::lessons::title(language)),
         ("/lab/dials", text::lab_dials::title(language)),
         (PAGE, text::streams::title(language)),
         ("/lab/projections", text::lab_handlers::title(language)),
+        ("/lab/views", text::lab_views::title(language)),
         ("/lab/dead-letters", text::lab_handlers::dead_letters(language)),
         ("/lab/split", text::lab::split(language)),
         ("/lab/recording", text::lab::recordings(language)),
     ];
+    if is_educator {
+        pages.push((CLASS, text::lab_page::class(language)));
+    }
     places(text::lab_page::navigation(language), &pages, |here, href| {
         let is_below = |path: &str| here.starts_with(path);
-        (href == "/lab/recording" && is_below("/lab/recording/"))
-            || (href == PAGE && (is_below("/lab/streams/") || is_below("/lab/events/")))
+        match href {
+            "/lab/recording" | CLASS => is_below(&[href, "/"].concat()),
+            // The terms that the lessons teach have a page of their own.
+            LESSONS => is_below("/lab/lessons/") || here == "/lab/glossary",
+            PAGE => is_below("/lab/streams/") || is_below("/lab/events/"),
+            _ => false,
+        }
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod basket;
+mod class;
 mod confirm_email;
 mod email_link;
 mod forgot_password;
@@ -25,14 +26,16 @@ mod sign_in;
 
 pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
+pub(crate) use class::ClassPage;
 pub(crate) use confirm_email::ConfirmEmailPage;
 pub(crate) use forgot_password::ForgotPasswordPage;
 pub(crate) use inbox::InboxPage;
 pub(crate) use infographic::InfographicPage;
 pub(crate) use join::JoinPage;
 pub(crate) use lab::{
-    LabDeadLettersPage, LabDialsPage, LabEventPage, LabHandlersPage, LabMapPage, LabRecordingPage,
-    LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage,
+    LabClassCodePage, LabClassPage, LabDeadLettersPage, LabDialsPage, LabEventPage, LabGlossaryPage,
+    LabHandlersPage, LabLessonPage, LabLessonsPage, LabMapPage, LabPresentPage, LabRecordingPage,
+    LabRecordingsPage, LabSplitPage, LabStreamPage, LabStreamsPage, LabViewsPage,
 };
 pub(crate) use landing::LandingPage;
 pub(crate) use mailbox::MailboxPage;

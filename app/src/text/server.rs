@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(areas("/lab"), ["shop", "lab"]);
         assert_eq!(areas("/lab/recording/1"), ["shop", "lab"]);
         assert_eq!(areas("/lab/streams/order-1"), ["shop", "lab"]);
+        assert_eq!(areas("/lab/lessons/happy_path"), ["shop", "lab"]);
         assert_eq!(areas("/labels"), ["shop"]);
     }
 
@@ -118,5 +119,21 @@ mod tests {
         let has = |text: &str| text_files().any(|file| file.json.contains(text));
         assert!(has(text::shop::place(Language::En)));
         assert!(!has(text::landing::title(Language::En)));
+    }
+
+    #[test]
+    fn a_text_of_a_lesson_is_found_by_its_name_in_every_language_and_sent_to_no_browser() {
+        for language in TEXTS.keys() {
+            let title = text::by_name(*language, "lesson_happy_path", "title").unwrap();
+            let is_sent = text_files().any(|file| file.json.contains(title));
+            assert!(!title.is_empty() && !is_sent, "{language}: {title}");
+        }
+        let term = text::by_name(Language::En, "glossary", "lag");
+        assert_eq!(term, Some("Lag"));
+        assert_eq!(
+            text::by_name(Language::En, "lesson_happy_path", "no_such_key"),
+            None
+        );
+        assert_eq!(text::by_name(Language::En, "landing", "title"), None);
     }
 }

@@ -15,7 +15,9 @@ use crate::{
             Customer, Goods, OrderConfirmed, OrderCreated, OrderEvent, OrderEvidence, OrderLine, OrderShipped,
         },
         payment::{PaymentEvent, PaymentProcessed, ProviderAnswer},
+        prediction::prediction_id,
         product::{CatalogueEntry, ProductEvent, ProductListed, ProductState},
+        question::{AnswerForm, QuestionAsked, QuestionEvent, QuestionState},
         user::{UserEvent, UserRegistered},
     },
     decider::testing::{actor, context, decide},
@@ -163,12 +165,25 @@ fn collect(schema: &Value, root: &Value, pointer: &str, fields: &mut Vec<(String
 
 const ADA: Uuid = Uuid::from_u128(1);
 
+const QUESTION: Uuid = Uuid::from_u128(9);
+
+/// The beginning of a prediction's stream, whose id follows from the question and the person.
+const PREDICTION: &str = "prediction-";
+
 /// A stream, and data with every field, that the command is accepted with.
 fn example(name: &str) -> (&'static str, Value) {
     const OWN: &str = "user-00000000-0000-0000-0000-000000000001";
     const INBOX: &str = "inbox-00000000-0000-0000-0000-000000000001";
+    const OF_CLASS: &str = "question-00000000-0000-0000-0000-000000000009";
     let price = json!({"amount": 990, "currency": "EUR"});
     match name {
+        "AskQuestion" => (
+            OF_CLASS,
+            json!({"lesson": "last_item", "step": "race", "text": "How many?", "choices": 2,
+                   "labels": ["One", "Both"]}),
+        ),
+        "RevealAnswer" => (OF_CLASS, json!({"right": 3, "tolerance": 1})),
+        "MakePrediction" => (PREDICTION, json!({"question": QUESTION, "number": 3})),
         "ReserveEmail" | "ReleaseEmail" => ("email-1", json!({"user": ADA})),
         "ReadNotifications" => (INBOX, json!({"events": [ADA]})),
         "StopMails" | "ResumeMails" => (INBOX, json!({})),
@@ -216,7 +231,12 @@ fn example(name: &str) -> (&'static str, Value) {
 
 /// The events of a command as JSON, in a state in which it is accepted.
 fn decided(name: &str, stream: &str, data: &Value) -> Result<String, Rejection> {
-    let context = context(stream, actor(Role::Educator, 1));
+    let stream = if stream == PREDICTION {
+        format!("{PREDICTION}{}", prediction_id(QUESTION, ADA))
+    } else {
+        stream.to_owned()
+    };
+    let context = context(&stream, actor(Role::Educator, 1));
     let command = Command::parse(name, &context.stream, data).unwrap();
     match command {
         Command::Email(command) => decide::<Email>(&[], command, &context).map(json_of),
@@ -235,6 +255,21 @@ fn decided(name: &str, stream: &str, data: &Value) -> Result<String, Rejection> 
         Command::Payment(command) => {
             let (given, answer) = payment_before(name);
             decide::<Payment>(&given, command, &context.with_evidence(Some(answer))).map(json_of)
+        }
+        Command::Prediction(command) => {
+            let question = QuestionState {
+                asked: Some(AnswerForm::Number),
+                revealed: None,
+            };
+            decide::<Prediction>(&[], command, &context.with_evidence(question)).map(json_of)
+        }
+        Command::Question(command) => {
+            let given: Vec<QuestionEvent> = if name == "AskQuestion" {
+                Vec::new()
+            } else {
+                vec![asked()]
+            };
+            decide::<Question>(&given, command, &context).map(json_of)
         }
         Command::Product(command) => {
             let given: Vec<ProductEvent> = if name == "ListProduct" {
@@ -258,6 +293,18 @@ fn decided(name: &str, stream: &str, data: &Value) -> Result<String, Rejection> 
 fn json_of<E: AggregateEvent>(events: Vec<E>) -> String {
     let json = |event: E| event.encode().unwrap().get().to_owned();
     events.into_iter().map(json).collect()
+}
+
+/// A question that a number answers.
+fn asked() -> QuestionEvent {
+    QuestionAsked {
+        lesson: None,
+        step: None,
+        text: Some("How many?".to_owned()),
+        choices: None,
+        labels: Vec::new(),
+    }
+    .into()
 }
 
 fn listed() -> ProductEvent {

@@ -8,7 +8,9 @@ pub mod inbox;
 pub mod inventory;
 pub mod order;
 pub mod payment;
+pub mod prediction;
 pub mod product;
+pub mod question;
 pub mod user;
 
 use serde_json::Value;
@@ -19,7 +21,9 @@ use inbox::Inbox;
 use inventory::Inventory;
 use order::Order;
 use payment::Payment;
+use prediction::Prediction;
 use product::Product;
+use question::Question;
 use user::User;
 
 /// Fields of commands that are not stored, not even as a digest: the command, and the field in its data.
@@ -102,7 +106,9 @@ domain_commands! {
     Inventory,
     Order,
     Payment,
+    Prediction,
     Product,
+    Question,
     User,
 }
 

@@ -33,7 +33,8 @@ fn each_role_may_send_its_commands_and_no_others() {
     let own = format!("user-{}", Uuid::from_u128(1));
     let user = json!({"user": Uuid::from_u128(1)});
     let order = json!({"lines": [], "payment_method": "tok_ok"});
-    let table: [(&str, &str, Value, Row); 23] = [
+    let question = json!({"text": "How many?", "choices": 2});
+    let table: [(&str, &str, Value, Row); 26] = [
         (
             "RegisterUser",
             &own,
@@ -67,6 +68,14 @@ fn each_role_may_send_its_commands_and_no_others() {
             TOP,
         ),
         ("ShipStock", "inventory-mug", json!({"order": "1"}), TOP),
+        ("AskQuestion", "question-1", question, TOP),
+        ("RevealAnswer", "question-1", json!({"right": 1}), TOP),
+        (
+            "MakePrediction",
+            "prediction-1",
+            json!({"question": Uuid::from_u128(1), "choice": 1}),
+            ALL,
+        ),
     ];
     for (name, stream, data, expected) in table {
         let command = Command::parse(name, &stream.parse().unwrap(), &data).unwrap();
@@ -87,6 +96,8 @@ fn each_role_may_read_its_listings_and_no_others() {
         ("inventory", "all", "", NOT_CUSTOMERS),
         ("customers", "all", "", NOT_CUSTOMERS),
         ("customers", "by_spend", "", NOT_CUSTOMERS),
+        ("predictions", "questions", "", ALL),
+        ("predictions", "by_question", own.as_str(), TOP),
     ] {
         assert_eq!(
             allowed(|actor| actor.may_read_listing(view, listing, group)),
@@ -107,6 +118,9 @@ fn each_role_may_read_its_documents_and_no_others() {
         ("orders", other, NOT_CUSTOMERS),
         ("customers", own, ALL),
         ("customers", other, NOT_CUSTOMERS),
+        ("predictions", None, ALL),
+        ("predictions", own, ALL),
+        ("predictions", other, TOP),
     ] {
         assert_eq!(
             allowed(|actor| actor.may_read_document(view, owner)),

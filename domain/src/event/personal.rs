@@ -10,6 +10,7 @@ use super::DomainEvent;
 use crate::{
     aggregate::{
         order::OrderEvent,
+        prediction::PredictionEvent,
         user::{DisplayNameChanged, EmailChanged, UserEvent, UserRegistered},
     },
     id::StreamName,
@@ -20,6 +21,16 @@ pub const MARKER: &str = "sealed:";
 
 /// The text shown in place of an erased person's data.
 pub const ERASED: &str = "erased";
+
+/// The paths of personal fields in the payloads of their event types: what [`of`] seals.
+pub const PATHS: [(&str, &str); 6] = [
+    ("DisplayNameChanged", "display_name"),
+    ("EmailChanged", "email"),
+    ("OrderCreated", "customer.name"),
+    ("PredictionMade", "name"),
+    ("UserRegistered", "display_name"),
+    ("UserRegistered", "email"),
+];
 
 /// The personal fields of an event, with the person.
 #[derive(Debug)]
@@ -53,6 +64,10 @@ pub fn of<'a>(event: &'a mut DomainEvent, stream: &StreamName) -> Option<Persona
         DomainEvent::Order(OrderEvent::OrderCreated(created)) => Some(PersonalFields {
             person: created.customer.id,
             fields: vec![&mut created.customer.name],
+        }),
+        DomainEvent::Prediction(PredictionEvent::PredictionMade(made)) => Some(PersonalFields {
+            person: made.person,
+            fields: vec![&mut made.name],
         }),
         _ => None,
     }

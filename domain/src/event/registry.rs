@@ -6,8 +6,8 @@ use serde_json::{Value, value::RawValue};
 use super::DecodeError;
 use crate::{
     aggregate::{
-        email::Email, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment, product::Product,
-        user::User,
+        email::Email, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment,
+        prediction::Prediction, product::Product, question::Question, user::User,
     },
     decider::Decider,
     event_type::{AggregateEvent, EventType, upcast::Upcaster},
@@ -98,6 +98,17 @@ macro_rules! domain_events {
             /// All event types of the code.
             pub fn types() -> impl Iterator<Item = EventType> {
                 [$(<<$family as Decider>::Event as AggregateEvent>::TYPES),*].into_iter().flatten().copied()
+            }
+
+            /// The category of the streams that have events of a type; `None`: no aggregate has the type.
+            pub fn category_of_type(name: &str) -> Option<&'static str> {
+                $(
+                    let types = <<$family as Decider>::Event as AggregateEvent>::TYPES;
+                    if types.iter().any(|known| known.name == name) {
+                        return Some(<$family as Decider>::CATEGORY);
+                    }
+                )*
+                None
             }
 
             /// The type of this event.
@@ -206,6 +217,8 @@ domain_events! {
     Inventory,
     Order,
     Payment,
+    Prediction,
     Product,
+    Question,
     User,
 }

@@ -19,7 +19,9 @@ use crate::{
         inventory::{Inventory, InventoryEvent, MAX_QUANTITY},
         order::{Customer, MAX_LINE_QUANTITY, MAX_LINES, MAX_REASON, Order, OrderEvent, OrderLine},
         payment::{Payment, PaymentEvent},
+        prediction::{Prediction, PredictionEvent, PredictionMade, prediction_id, require_prediction},
         product::{MAX_DESCRIPTION, MAX_NAME, MAX_TAG, MAX_TAGS, Product, ProductEvent, ProductListed},
+        question::{AnswerRevealed, MAX_NUMBER, Question, QuestionEvent, is_question_id, require_question},
         user::{
             MAX_EMAIL, User, UserEvent, UserRegistered, is_new_email, may_register, require_display_name,
         },
@@ -56,7 +58,9 @@ pub fn validate(event: &TypedEvent) -> Result<(), Rejection> {
         DomainEvent::Inventory(event) => rules.check_inventory(event),
         DomainEvent::Order(event) => rules.check_order(event),
         DomainEvent::Payment(event) => rules.check_payment(event),
+        DomainEvent::Prediction(PredictionEvent::PredictionMade(made)) => rules.check_prediction(made),
         DomainEvent::Product(event) => rules.check_product(event),
+        DomainEvent::Question(event) => rules.check_question(event),
         DomainEvent::User(event) => rules.check_user(event),
     }
     rules.violations.finish()
@@ -310,6 +314,43 @@ impl Rules<'_> {
         }
     }
 
+    /// An answer is in the stream of its question and its person, who is the actor.
+    fn check_prediction(&mut self, made: &PredictionMade) {
+        self.require_id(made.question, "data.question");
+        self.require_id(made.person, "data.person");
+        self.violations.require(
+            self.event.stream.id() == prediction_id(made.question, made.person).to_string(),
+            "subject",
+            "is the stream of the answer of this person to this question",
+        );
+        self.violations.require(
+            made.person == self.event.metadata.actor.id,
+            "actorid",
+            "is the person whose answer it is",
+        );
+        // A guest's token may have no name.
+        if !made.name.is_empty() {
+            self.check_name(&made.name, Some(made.person), "data.name");
+        }
+        require_prediction(made, &mut self.violations);
+    }
+
+    fn check_question(&mut self, event: &QuestionEvent) {
+        self.violations.require(
+            is_question_id(self.event.stream.id()),
+            "subject",
+            "has the id of a question, a UUID in lower case",
+        );
+        match event {
+            QuestionEvent::QuestionAsked(asked) => require_question(asked, &mut self.violations),
+            QuestionEvent::AnswerRevealed(AnswerRevealed { right, .. }) => self.violations.require(
+                (-MAX_NUMBER..=MAX_NUMBER).contains(right),
+                "data.right",
+                format!("is a number from -{MAX_NUMBER} to {MAX_NUMBER}"),
+            ),
+        }
+    }
+
     fn check_product(&mut self, event: &ProductEvent) {
         match event {
             ProductEvent::ProductListed(listed) => self.check_listed(listed),
@@ -512,7 +553,9 @@ fn category_of(event: &DomainEvent) -> &'static str {
         DomainEvent::Inventory(_) => Inventory::CATEGORY,
         DomainEvent::Order(_) => Order::CATEGORY,
         DomainEvent::Payment(_) => Payment::CATEGORY,
+        DomainEvent::Prediction(_) => Prediction::CATEGORY,
         DomainEvent::Product(_) => Product::CATEGORY,
+        DomainEvent::Question(_) => Question::CATEGORY,
         DomainEvent::User(_) => User::CATEGORY,
     }
 }
@@ -528,6 +571,8 @@ fn beginning_of(event: &DomainEvent) -> Beginning {
     match event {
         DomainEvent::Order(OrderEvent::OrderCreated(_))
         | DomainEvent::Product(ProductEvent::ProductListed(_))
+        | DomainEvent::Prediction(PredictionEvent::PredictionMade(_))
+        | DomainEvent::Question(QuestionEvent::QuestionAsked(_))
         | DomainEvent::User(UserEvent::UserRegistered(_)) => Beginning::Always,
         // A guest is erased without an account; a reservation may fail for a product without stock; a payment
         // that failed is tried again; an address is reserved again after its release.
@@ -540,6 +585,7 @@ fn beginning_of(event: &DomainEvent) -> Beginning {
         | DomainEvent::Inbox(_) => Beginning::Perhaps,
         DomainEvent::Order(_)
         | DomainEvent::Product(_)
+        | DomainEvent::Question(QuestionEvent::AnswerRevealed(_))
         | DomainEvent::User(_)
         | DomainEvent::Inventory(_)
         | DomainEvent::Payment(_)
@@ -553,6 +599,7 @@ fn may_cause(role: Role, event: &DomainEvent) -> bool {
         DomainEvent::User(_)
         | DomainEvent::Email(_)
         | DomainEvent::Inbox(_)
+        | DomainEvent::Prediction(_)
         | DomainEvent::Order(OrderEvent::OrderCreated(_) | OrderEvent::OrderCancelled(_)) => true,
         DomainEvent::Product(_)
         | DomainEvent::Order(OrderEvent::OrderShipped(_) | OrderEvent::OrderDelivered(_))
@@ -562,6 +609,7 @@ fn may_cause(role: Role, event: &DomainEvent) -> bool {
             OrderEvent::OrderConfirmed(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderRefunded(_),
         )
         | DomainEvent::Payment(_)
+        | DomainEvent::Question(_)
         | DomainEvent::Inventory(_) => matches!(role, Role::System | Role::Educator),
     }
 }

@@ -17,7 +17,9 @@ use crate::{
             OrderRefunded, OrderRejected, OrderShipped, Sold,
         },
         payment::{Payment, PaymentFailed, PaymentProcessed, PaymentRefunded, ProviderAnswer},
+        prediction::{PredictionEvent, PredictionMade, prediction_stream},
         product::{CatalogueEntry, PriceChanged, Product, ProductRetired, ProductState},
+        question::Question,
         user::{UserErased, UserEvent},
     },
     decider::{
@@ -329,6 +331,47 @@ fn an_event_of_a_person_has_no_command() {
         events: vec![Uuid::from_u128(1)],
     };
     assert_eq!(command_of(&recorded(&inbox, InboxEvent::from(read))), None);
+    let (question, person) = (Uuid::from_u128(9), educator().id);
+    let stream = prediction_stream(question, person).unwrap();
+    let made = PredictionMade {
+        question,
+        person,
+        name: "Ada".into(),
+        choice: Some(1),
+        number: None,
+    };
+    let made = recorded(stream.as_str(), PredictionEvent::from(made));
+    assert_eq!(command_of(&made), None);
+}
+
+#[test]
+fn a_question_of_the_class_is_asked_and_revealed_again() {
+    let stream = format!("question-{}", Uuid::from_u128(9));
+    let context = context(&stream, educator());
+    let own = |command| match command {
+        Command::Question(command) => Some(command),
+        _ => None,
+    };
+    let asked: QuestionEvent = QuestionAsked {
+        lesson: None,
+        step: None,
+        text: Some("How many?".into()),
+        choices: Some(2),
+        labels: vec!["One".into(), "Both".into()],
+    }
+    .into();
+    let event = recorded(&stream, asked.clone());
+    assert_eq!(decided::<Question>(&[], &event, &context, own), [event.payload]);
+    let revealed: QuestionEvent = crate::aggregate::question::AnswerRevealed {
+        right: 2,
+        tolerance: 0,
+    }
+    .into();
+    let event = recorded(&stream, revealed);
+    assert_eq!(
+        decided::<Question>(&[asked], &event, &context, own),
+        [event.payload]
+    );
 }
 
 #[test]

@@ -10,15 +10,19 @@ pub mod customers;
 pub mod inventory;
 pub mod notifications;
 pub mod orders;
+pub mod own;
 pub mod payments;
+pub mod predictions;
 pub mod products;
 pub mod sales;
+
+use std::borrow::Cow;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::event::TypedEvent;
+use crate::{event::TypedEvent, id::WorkspaceId};
 
 /// The entry of a document in a listing. Sorted by `sort`, then by the document's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +98,10 @@ pub struct DocumentError {
 pub trait AnyView: Send + Sync + std::fmt::Debug {
     /// The name in paths and subscriptions.
     fn name(&self) -> &'static str;
+    /// The name that people of a workspace know it by.
+    fn name_in(&self, _workspace: WorkspaceId) -> Cow<'static, str> {
+        Cow::Borrowed(self.name())
+    }
     /// The names of its listings.
     fn listing_names(&self) -> &'static [&'static str];
     /// The keys of the documents that the event affects, as [`View::keys`] returns them.
@@ -187,6 +195,7 @@ pub fn all() -> &'static [&'static dyn AnyView] {
     const NOTIFICATIONS: &ErasedView<notifications::NotificationsView> = &erased();
     const ORDERS: &ErasedView<orders::OrdersView> = &erased();
     const PAYMENTS: &ErasedView<payments::PaymentsView> = &erased();
+    const PREDICTIONS: &ErasedView<predictions::PredictionsView> = &erased();
     const PRODUCTS: &ErasedView<products::ProductsView> = &erased();
     const SALES: &ErasedView<sales::SalesView> = &erased();
     &[
@@ -196,19 +205,21 @@ pub fn all() -> &'static [&'static dyn AnyView] {
         NOTIFICATIONS,
         ORDERS,
         PAYMENTS,
+        PREDICTIONS,
         PRODUCTS,
         SALES,
     ]
 }
 
 /// The names of the views in [`all`], in its order, for code that does not fold.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     activity::ActivityView::NAME,
     customers::CustomersView::NAME,
     inventory::InventoryView::NAME,
     notifications::NotificationsView::NAME,
     orders::OrdersView::NAME,
     payments::PaymentsView::NAME,
+    predictions::PredictionsView::NAME,
     products::ProductsView::NAME,
     sales::SalesView::NAME,
 ];

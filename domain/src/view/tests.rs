@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, strategy::ValueTree};
 use uuid::Uuid;
 
-use super::{AnyView, View as _, all, orders::OrdersView};
+use super::{
+    AnyView, View as _, all,
+    orders::OrdersView,
+    predictions::{AnswerDocument, MAX_NUMBERS, QuestionDocument},
+};
 use crate::{
     access::Role,
     aggregate::{
@@ -16,7 +20,9 @@ use crate::{
             OrderRefunded, OrderRejected, OrderShipped, Sold,
         },
         payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
+        prediction::{PredictionEvent, PredictionMade, prediction_stream},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
+        question::{AnswerRevealed, QuestionAsked, QuestionEvent},
         user::{
             DisplayNameChanged, EmailChanged, EmailConfirmed, LanguageChanged, UserErased, UserEvent,
             UserRegistered,
@@ -240,7 +246,48 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    prop_oneof![inbox, order, payment, product, stock, user]
+    let question = (0..2_u8, 0..3_usize).prop_map(|(n, length)| {
+        let events = life_of_question(n).into_iter().take(length).collect();
+        (format!("question-{}", question_id(n)), events)
+    });
+    let prediction = (0..2_u8, 0..5_u128, 1..4_u8).prop_map(|(n, person, answer)| {
+        let made = prediction_of(n, Uuid::from_u128(person), answer);
+        let stream = prediction_stream(question_id(n), Uuid::from_u128(person)).unwrap();
+        (stream.to_string(), vec![made])
+    });
+    prop_oneof![inbox, order, payment, prediction, product, question, stock, user]
+}
+
+fn question_id(n: u8) -> Uuid {
+    Uuid::from_u128(900 + u128::from(n))
+}
+
+/// Question 0 has choices, and a number answers any other.
+fn life_of_question(n: u8) -> Vec<DomainEvent> {
+    let asked = QuestionAsked {
+        lesson: Some("last_item".into()),
+        step: Some("race".into()),
+        text: None,
+        choices: (n == 0).then_some(3),
+        labels: Vec::new(),
+    };
+    let revealed = AnswerRevealed {
+        right: 2,
+        tolerance: u32::from(n),
+    };
+    let events: [QuestionEvent; 2] = [asked.into(), revealed.into()];
+    events.map(QuestionEvent::into_domain).to_vec()
+}
+
+fn prediction_of(n: u8, person: Uuid, answer: u8) -> DomainEvent {
+    let made = PredictionMade {
+        question: question_id(n),
+        person,
+        name: "Ada".into(),
+        choice: (n == 0).then_some(answer),
+        number: (n != 0).then_some(i64::from(answer)),
+    };
+    PredictionEvent::from(made).into_domain()
 }
 
 /// Two lines, so that one event changes two documents of sales.
@@ -592,6 +639,92 @@ fn sales_count_by_day_and_product_and_cancellations_beside_them() {
         (&mug["units"], &mug["cancelled_units"], &mug["cancelled_revenue"]),
         (&3.into(), &3.into(), &euros(1_500))
     );
+}
+
+/// The predictions of so many people about a question: person n gives the n-th answer.
+fn predictions(n: u8, answers: impl IntoIterator<Item = u8>) -> BTreeMap<String, Vec<DomainEvent>> {
+    let of_person = |(person, answer): (u128, u8)| {
+        let person = Uuid::from_u128(person);
+        let stream = prediction_stream(question_id(n), person).unwrap();
+        (stream.to_string(), vec![prediction_of(n, person, answer)])
+    };
+    (1..).zip(answers).map(of_person).collect()
+}
+
+fn tally(n: u8, events: &[TypedEvent]) -> QuestionDocument {
+    let document = folded("predictions", events)[&question_id(n).to_string()].clone();
+    serde_json::from_value(document).unwrap()
+}
+
+#[test]
+fn each_person_counts_once_and_the_reveal_says_how_many_are_right() {
+    let mut histories = predictions(0, [2, 2, 3, 1]);
+    histories.insert(format!("question-{}", question_id(0)), life_of_question(0));
+    let streams = record(histories);
+    let events: Vec<_> = streams.iter().flatten().cloned().collect();
+    let question = tally(0, &events);
+    assert_eq!(
+        (question.counts.as_slice(), question.answers),
+        (&[1, 2, 1][..], 4)
+    );
+    let revealed = question.revealed.unwrap();
+    assert_eq!((revealed.right, revealed.right_count), (2, 2));
+    assert!(!question.is_open());
+    let answers = folded("predictions", &events);
+    let answers = answers.into_iter().filter(|(key, _)| key.contains('.'));
+    let answers: Vec<AnswerDocument> = answers
+        .map(|(_, document)| serde_json::from_value(document).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 4);
+    let right = answers
+        .iter()
+        .filter(|answer| question.is_right(answer) == Some(true));
+    assert_eq!(right.count(), 2);
+}
+
+#[test]
+fn an_answer_that_is_folded_before_its_question_counts_and_the_question_is_listed_after_it() {
+    let mut histories = predictions(0, [3]);
+    histories.insert(format!("question-{}", question_id(0)), life_of_question(0));
+    let [answer, question] = record(histories).try_into().unwrap();
+    let view = super::find("predictions").unwrap();
+    let mut folding = view.load(&question_id(0).to_string(), None).unwrap();
+    folding.fold(&answer[0]);
+    assert_eq!(folding.listings(), Vec::new());
+    folding.fold(&question[0]);
+    assert_eq!(folding.listings().len(), 1);
+    assert!(tally(0, &[answer[0].clone(), question[0].clone()]).is_open());
+}
+
+#[test]
+fn a_number_near_enough_is_right_and_a_tally_does_not_grow_for_ever() {
+    let mut histories = predictions(1, [1, 3, 4, 2, 2]);
+    histories.insert(format!("question-{}", question_id(1)), life_of_question(1));
+    let events: Vec<_> = record(histories).into_iter().flatten().collect();
+    let question = tally(1, &events);
+    assert_eq!(question.revealed.unwrap().right_count, 4);
+    assert_eq!(question.numbers.len(), 4);
+
+    let [template] = record(predictions(1, [1])).try_into().unwrap();
+    let many = |numbers: &mut dyn Iterator<Item = i64>| {
+        let events: Vec<_> = numbers
+            .map(|number| {
+                let mut event = template[0].clone();
+                let DomainEvent::Prediction(PredictionEvent::PredictionMade(made)) = &mut event.payload
+                else {
+                    unreachable!("it is a prediction");
+                };
+                made.number = Some(number);
+                event
+            })
+            .collect();
+        tally(1, &events)
+    };
+    let most = i64::try_from(MAX_NUMBERS).unwrap();
+    let up = many(&mut (0..most + 50));
+    assert_eq!((up.numbers.len(), up.other_numbers), (MAX_NUMBERS, 50));
+    let down = many(&mut (0..most + 50).rev());
+    assert_eq!(up, down, "in every order the same numbers are kept");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::handlers::{ERASURE, HandlerKind};
 use crate::{
     parse_error,
     rejection::{Rejection, Violations},
@@ -22,7 +23,7 @@ pub const MAX_DIAL_COUNT: u32 = 10_000;
 /// The highest seed: every JSON parser reads it exactly.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
-/// The most projections that the dials of a workspace name.
+/// The most event handlers that the dials of a workspace name.
 pub const MAX_BENT_PROJECTIONS: usize = 64;
 
 /// What bends nothing by itself: the seed, and how far the clock is ahead.
@@ -43,7 +44,10 @@ macro_rules! put_to_rest {
     }};
 }
 
-/// The characters that a violation shows of the name of a projection that there is not.
+/// The type of the event by which a person is erased.
+const USER_ERASED: &str = "UserErased";
+
+/// The characters that a violation shows of the name of an event handler that there is not.
 const MAX_SHOWN_NAME: usize = 60;
 
 /// How often a fault happens: three dials of the document, as in `fail_next`, `fail_every` and
@@ -136,12 +140,12 @@ impl BrokerDials {
     }
 }
 
-/// The dials of a projection.
+/// The dials of the lanes of an event handler: a view, a process manager or a consumer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectionDials {
-    /// Its lanes begin no transaction.
+    /// Its lanes begin no transaction. A process manager sends no command either, and no timer of it expires.
     pub paused: bool,
     /// Each event takes so many milliseconds more.
     #[cfg_attr(feature = "openapi", schema(maximum = 60_000))]
@@ -156,8 +160,8 @@ pub struct ProjectionDials {
     /// The same so many of a hundred times, chosen by the seed.
     #[cfg_attr(feature = "openapi", schema(maximum = 100))]
     pub fail_percent: u8,
-    /// Events of this type cannot be applied, as in `ProductPriceChanged`: after the usual attempts they are
-    /// dead letters; null: of none.
+    /// Events of this type cannot be handled, as in `ProductPriceChanged`: after the usual attempts they are
+    /// dead letters; null: of none. A consumer is never poisoned with `UserErased`.
     pub poison_type: Option<String>,
 }
 
@@ -169,6 +173,42 @@ impl ProjectionDials {
             every: self.fail_every,
             percent: self.fail_percent,
         }
+    }
+
+    /// Checks the dials of the event handler of this name.
+    fn check(
+        &self,
+        handler: &str,
+        is_own_view: &impl Fn(&str) -> bool,
+        is_event_type: &impl Fn(&str) -> bool,
+        violations: &mut Violations,
+    ) {
+        let mut name = handler.to_owned();
+        parse_error::shorten(&mut name, MAX_SHOWN_NAME);
+        let of_handler = format!("projections.{name}");
+        let field = |dial: &str| format!("{of_handler}.{dial}");
+        let kind = HandlerKind::of(handler);
+        let is_known = kind.is_some() || is_own_view(handler);
+        violations.require(is_known, of_handler.clone(), "is not an event handler");
+        violations.require(
+            handler != ERASURE || *self == Self::default(),
+            of_handler.clone(),
+            "has no dials: the erasure of a person is their right, in a lesson too",
+        );
+        at_most(self.slow_ms, MAX_DIAL_MS, &field("slow_ms"), violations);
+        self.failures().check(&field("fail"), violations);
+        let poison = self.poison_type.as_deref();
+        violations.require(
+            poison.is_none_or(is_event_type),
+            field("poison_type"),
+            "is not an event type",
+        );
+        // Views show a person's fields only as long as there is a key; a consumer has them in its own output.
+        violations.require(
+            kind != Some(HandlerKind::Consumer) || poison != Some(USER_ERASED),
+            field("poison_type"),
+            "cannot be `UserErased` at a consumer: the erasure of a person is their right, in a lesson too",
+        );
     }
 }
 
@@ -345,7 +385,7 @@ impl Default for Guarantees {
 pub struct Dials {
     /// Box 6, the message broker.
     pub broker: BrokerDials,
-    /// Box 7, by the name of the view, as in `orders`.
+    /// Box 7, by the name of the event handler, as in `orders` or `fulfilment`. `erasure` has no dials.
     pub projections: BTreeMap<String, ProjectionDials>,
     /// Box 9, the cache.
     pub cache: CacheDials,
@@ -422,22 +462,44 @@ impl Dials {
             .collect()
     }
 
-    /// Leaves out the projections that are at rest: absent, they are too.
+    /// The paths of the dials that have another value in `other`; the seed and the time of the clock count.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let members = |dials: &Self| {
+            let named = self.projections.keys().chain(other.projections.keys());
+            let mut dials = dials.clone();
+            dials.name_projections(named.cloned());
+            dials.members()
+        };
+        let (own, others) = (members(self), members(other));
+        let paths = own.keys().chain(others.keys());
+        let paths = paths.filter(|path| own.get(*path) != others.get(*path));
+        let mut different: Vec<_> = paths.cloned().collect();
+        different.sort_unstable();
+        different.dedup();
+        different
+    }
+
+    /// Leaves out the event handlers that are at rest: absent, they are too.
     pub fn forget_projections_at_rest(&mut self) {
         self.projections
             .retain(|_, dials| *dials != ProjectionDials::default());
     }
 
-    /// Adds the projections that are at rest.
-    pub fn name_projections(&mut self, views: impl IntoIterator<Item = impl Into<String>>) {
-        for view in views {
-            self.projections.entry(view.into()).or_default();
+    /// Adds the event handlers that are at rest.
+    pub fn name_handlers(&mut self) {
+        self.name_projections(bendable_handlers());
+    }
+
+    /// Adds event handlers of these names that are at rest, as those of views of one's own.
+    pub fn name_projections(&mut self, names: impl IntoIterator<Item = impl Into<String>>) {
+        for name in names {
+            self.projections.entry(name.into()).or_default();
         }
     }
 
-    /// Puts one dial to rest, by its path as in `broker.delay_ms` or `projections.orders.paused`; `is_view`
-    /// says which projections there are. Returns `false` if there is no such dial.
-    pub fn put_to_rest(&mut self, dial: &str, is_view: impl Fn(&str) -> bool) -> bool {
+    /// Puts one dial to rest, by its path as in `broker.delay_ms` or `projections.orders.paused`;
+    /// `is_own_view` says which views of one's own there are. Returns `false` if there is no such dial.
+    pub fn put_to_rest(&mut self, dial: &str, is_own_view: impl Fn(&str) -> bool) -> bool {
         let Some((part, name)) = dial.split_once('.') else {
             return false;
         };
@@ -460,10 +522,13 @@ impl Dials {
                 )
             }
             "projections" => {
-                let Some((view, name)) = name.split_once('.').filter(|(view, _)| is_view(view)) else {
+                let split = name.split_once('.');
+                let Some((handler, name)) =
+                    split.filter(|(handler, _)| is_bendable(handler) || is_own_view(handler))
+                else {
                     return false;
                 };
-                let dials = self.projections.entry(view.to_owned()).or_default();
+                let dials = self.projections.entry(handler.to_owned()).or_default();
                 let is_known = put_to_rest!(
                     dials,
                     name,
@@ -529,10 +594,11 @@ impl Dials {
         members
     }
 
-    /// Checks every value; the rejection names the fields. `is_view` and `is_event_type` say what there is.
+    /// Checks every value; the rejection names the fields. `is_own_view` says which views of one's own there
+    /// are, and `is_event_type` which types of events.
     pub fn check(
         &self,
-        is_view: impl Fn(&str) -> bool,
+        is_own_view: impl Fn(&str) -> bool,
         is_event_type: impl Fn(&str) -> bool,
     ) -> Result<(), Rejection> {
         let mut violations = Violations::default();
@@ -552,21 +618,10 @@ impl Dials {
         found.require(
             is_short,
             "projections",
-            format!("names at most {MAX_BENT_PROJECTIONS} projections"),
+            format!("names at most {MAX_BENT_PROJECTIONS} event handlers"),
         );
-        for (view, dials) in self.projections.iter().take(MAX_BENT_PROJECTIONS) {
-            let mut name = view.clone();
-            parse_error::shorten(&mut name, MAX_SHOWN_NAME);
-            let field = |dial: &str| format!("projections.{name}.{dial}");
-            found.require(
-                is_view(view),
-                format!("projections.{name}"),
-                "is not a projection",
-            );
-            at_most(dials.slow_ms, MAX_DIAL_MS, &field("slow_ms"), found);
-            dials.failures().check(&field("fail"), found);
-            let is_known = dials.poison_type.as_deref().is_none_or(&is_event_type);
-            found.require(is_known, field("poison_type"), "is not an event type");
+        for (handler, dials) in self.projections.iter().take(MAX_BENT_PROJECTIONS) {
+            dials.check(handler, &is_own_view, &is_event_type, found);
         }
         if let Some(time_to_live) = self.cache.ttl_ms {
             at_most(time_to_live, MAX_DIAL_MS, "cache.ttl_ms", found);
@@ -579,6 +634,17 @@ impl Dials {
         found.require(self.seed <= MAX_SEED, "seed", format!("is at most {MAX_SEED}"));
         violations.finish()
     }
+}
+
+/// Whether the lanes of an event handler of this name have dials: there is one, and it is not the erasure.
+pub fn is_bendable(handler: &str) -> bool {
+    handler != ERASURE && HandlerKind::of(handler).is_some()
+}
+
+/// The names of the event handlers whose lanes have dials: views, process managers, consumers.
+pub fn bendable_handlers() -> impl Iterator<Item = &'static str> {
+    let names = HandlerKind::ALL.into_iter().flat_map(HandlerKind::names);
+    names.copied().filter(|name| is_bendable(name))
 }
 
 fn at_most(value: u32, most: u32, field: &str, violations: &mut Violations) {
@@ -638,8 +704,8 @@ mod tests {
 
     use super::*;
 
-    fn is_view(name: &str) -> bool {
-        name == "orders"
+    fn no_own_view(_: &str) -> bool {
+        false
     }
 
     /// Dials of which none is at rest.
@@ -679,11 +745,25 @@ mod tests {
     }
 
     #[test]
+    fn two_documents_differ_in_the_dials_that_have_another_value() {
+        let rest = Dials::default();
+        assert_eq!(rest.differences(&rest), [""; 0]);
+        let mut all = rest.differences(&all_bent());
+        all.retain(|path| !UNBENDING.contains(&path.as_str()));
+        assert_eq!(all, all_bent().bent());
+        let slow: Dials = serde_json::from_value(json!({"projections": {"orders": {"slow_ms": 5}}})).unwrap();
+        assert_eq!(slow.differences(&rest), ["projections.orders.slow_ms"]);
+        assert_eq!(rest.differences(&slow), ["projections.orders.slow_ms"]);
+        let seeded: Dials = serde_json::from_value(json!({"seed": 9})).unwrap();
+        assert_eq!(seeded.differences(&rest), ["seed"]);
+    }
+
+    #[test]
     fn each_dial_that_is_bent_is_put_to_rest_by_its_name() {
         let mut dials = all_bent();
         while let Some(dial) = dials.bent().pop() {
             let before = dials.bent().len();
-            assert!(dials.put_to_rest(&dial, is_view), "{dial}");
+            assert!(dials.put_to_rest(&dial, no_own_view), "{dial}");
             assert_eq!(dials.bent().len(), before - 1, "{dial}");
         }
         assert!(dials.are_at_rest() && dials.projections.is_empty());
@@ -696,12 +776,13 @@ mod tests {
             "broker.delay",
             "brokers.paused",
             "projections.orders",
-            "projections.sales.paused",
+            "projections.no-such.paused",
+            "projections.erasure.paused",
             "projections.orders.poison_type.more",
             "clock.ahead_ms",
             "seed",
         ] {
-            assert!(!dials.put_to_rest(unknown, is_view), "{unknown}");
+            assert!(!dials.put_to_rest(unknown, no_own_view), "{unknown}");
         }
         assert_eq!(
             dials,
@@ -730,16 +811,44 @@ mod tests {
         });
         let dials: Dials = serde_json::from_value(dials).unwrap();
         let is_event_type = |name: &str| name == "OrderCreated";
-        let refused = dials.check(is_view, is_event_type).unwrap_err();
+        let refused = dials.check(no_own_view, is_event_type).unwrap_err();
         let named: Vec<_> = refused.violations.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(named.len(), 6 + 6 * 3 + 1 + 2 + 1, "{named:?}");
-        assert!(all_bent().check(is_view, is_event_type).is_ok());
+        assert!(all_bent().check(no_own_view, is_event_type).is_ok());
         let mut many = Dials::default();
         for n in 0..=MAX_BENT_PROJECTIONS {
             many.projections
                 .insert(format!("v{n}"), ProjectionDials::default());
         }
-        let refused = many.check(|_| true, is_event_type).unwrap_err();
+        let refused = many.check(no_own_view, is_event_type).unwrap_err();
         assert_eq!(refused.violations[0].field, "projections");
+    }
+
+    #[test]
+    fn every_handler_has_dials_but_the_erasure_and_no_consumer_is_poisoned_with_it() {
+        let is_event_type = |name: &str| ["OrderCreated", USER_ERASED].contains(&name);
+        let mut rest = Dials::default();
+        rest.name_handlers();
+        let named: Vec<_> = rest.projections.keys().map(String::as_str).collect();
+        for name in ["orders", "fulfilment", "notification", "analytics", "search"] {
+            assert!(named.contains(&name), "{name}");
+        }
+        assert!(!named.contains(&ERASURE));
+        for (dials, field) in [
+            (json!({"fulfilment": {"paused": true}}), None),
+            (json!({"search": {"poison_type": "OrderCreated"}}), None),
+            (json!({"customers": {"poison_type": "UserErased"}}), None),
+            (json!({"erasure": {}}), None),
+            (json!({"erasure": {"slow_ms": 1}}), Some("projections.erasure")),
+            (
+                json!({"notification": {"poison_type": "UserErased"}}),
+                Some("projections.notification.poison_type"),
+            ),
+        ] {
+            let bent: Dials = serde_json::from_value(json!({ "projections": dials })).unwrap();
+            let refused = bent.check(no_own_view, is_event_type).err();
+            let named = refused.map(|refused| refused.violations[0].field.clone());
+            assert_eq!(named.as_deref(), field, "{dials}");
+        }
     }
 }

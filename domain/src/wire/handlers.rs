@@ -5,7 +5,16 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::ProjectionStatus;
-use crate::{timestamp::Timestamp, token::ConsistencyToken};
+use crate::{timestamp::Timestamp, token::ConsistencyToken, view};
+
+/// The process managers, by the names of their lanes.
+pub const PROCESS_MANAGERS: [&str; 1] = ["fulfilment"];
+
+/// The consumers, by the names of their lanes.
+pub const CONSUMERS: [&str; 4] = ["notification", "analytics", "search", ERASURE];
+
+/// The consumer that destroys the keys of erased people. No dial bends it: the erasure is their right.
+pub const ERASURE: &str = "erasure";
 
 /// What an event handler does with events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,6 +40,20 @@ impl HandlerKind {
             Self::ProcessManager => "process-manager",
             Self::Consumer => "consumer",
         }
+    }
+
+    /// The names of the handlers of this kind, in the order of a page.
+    pub const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::View => &view::NAMES,
+            Self::ProcessManager => &PROCESS_MANAGERS,
+            Self::Consumer => &CONSUMERS,
+        }
+    }
+
+    /// What the handler of this name is; `None`: there is none.
+    pub fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.names().contains(&name))
     }
 }
 
@@ -180,6 +203,16 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_value(handling).unwrap(), json!(handling.as_str()));
         }
+    }
+
+    #[test]
+    fn every_policy_is_named_as_a_process_manager_and_every_view_as_a_view() {
+        let policies = crate::policy::all().iter().map(|policy| policy.name());
+        assert!(policies.eq(PROCESS_MANAGERS));
+        assert_eq!(HandlerKind::of("orders"), Some(HandlerKind::View));
+        assert_eq!(HandlerKind::of("fulfilment"), Some(HandlerKind::ProcessManager));
+        assert_eq!(HandlerKind::of(ERASURE), Some(HandlerKind::Consumer));
+        assert_eq!(HandlerKind::of("no-such"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{CommandAnswer, CommandRequest, Hop, MergedHops, Order, Problem, Row};
-use crate::token::ConsistencyToken;
+use crate::{id::WorkspaceId, token::ConsistencyToken};
 
 /// What the lab shows of a workspace's pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub enum LabTopic {
     Dials,
     /// The lights of its invariants.
     Invariants,
+    /// The class: what it is shown, and who is there.
+    Class,
 }
 
 /// A frame from a client on `/api/v1/live`.
@@ -186,6 +188,14 @@ pub enum ServerFrame<D = Value> {
         /// As the answer of `GET /api/v1/lab/invariants` ([`InvariantsAnswer`](super::InvariantsAnswer)).
         data: Value,
     },
+    /// The class: at first, and again when it has changed.
+    Class {
+        /// The subscription.
+        id: u64,
+        /// As the answer of `GET /api/v1/lab/class` ([`ClassAnswer`](super::ClassAnswer)) to the person whose
+        /// socket it is.
+        data: Value,
+    },
     /// The answer to `command`: one of the two is present.
     Result {
         /// The client's id of the command.
@@ -204,6 +214,12 @@ pub enum ServerFrame<D = Value> {
         id: Option<u64>,
         /// The problem.
         problem: Problem,
+    },
+    /// The workspace was reset, and another one has its place; the server closes the connection after it. A
+    /// browser loads the page again, and a program asks `POST /api/v1/sessions/follow` for a token.
+    Moved {
+        /// The workspace that has its place.
+        workspace: WorkspaceId,
     },
     /// Checks the connection; answered with `pong`.
     Ping,
@@ -262,8 +278,8 @@ impl ServerFrame {
         })
     }
 
-    /// Reads a frame for a client that follows no view and sends no command: hops, dials, lights, errors and
-    /// pings.
+    /// Reads a frame for a client that follows no view and sends no command: hops, dials, lights, the class,
+    /// errors and pings.
     pub fn read_of_lab(frame: Value) -> Result<Self, serde_json::Error> {
         let mut fields = Fields::of(frame)?;
         let op: String = fields.take("op")?;
@@ -286,9 +302,16 @@ impl ServerFrame {
                 id: fields.take("id")?,
                 data: fields.value("data"),
             },
+            "class" => Self::Class {
+                id: fields.take("id")?,
+                data: fields.value("data"),
+            },
             "error" => Self::Error {
                 id: fields.take("id")?,
                 problem: fields.take("problem")?,
+            },
+            "moved" => Self::Moved {
+                workspace: fields.take("workspace")?,
             },
             "ping" => Self::Ping,
             unknown => return Err(Error::custom(format_args!("there is no frame {unknown}"))),

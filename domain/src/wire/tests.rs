@@ -36,6 +36,7 @@ fn the_documented_client_frames_are_read() {
         json!({"op":"subscribe","id":2,"view":"orders","listing":"by_customer","group":"0198",
                "limit":50,"resume":"3:128"}),
         json!({"op":"subscribe","id":7,"lab":"hops"}),
+        json!({"op":"subscribe","id":10,"lab":"class"}),
         json!({"op":"unsubscribe","id":2}),
         json!({"op":"command","id":3,"command":{"type":"CancelOrder","stream":"order-0198",
                "data":{"reason":"changed my mind"}},"idempotency_key":"k"}),
@@ -67,6 +68,7 @@ fn the_documented_server_frames_are_read_and_written_back() {
                           "to":"2026-11-29T10:00:00.100000Z","count":812}]}),
         json!({"op":"dials","id":8,"data":{"version":3,"dials":{"broker":{"delay_ms":20}},"bent":[]}}),
         json!({"op":"invariants","id":9,"data":{"checked_to":"0:1","data":[]}}),
+        json!({"op":"class","id":10,"data":{"version":2,"locked":false,"present":3}}),
         json!({"op":"ping"}),
     ];
     for frame in frames {

@@ -335,6 +335,7 @@ fn paint_icon(svg: &mut Svg, scene: &Scene<'_>, block: &Block) {
         .open();
     if palette.glows {
         svg.tag("path")
+            .with("class", "glow")
             .with("d", block.icon.path())
             .with("stroke", color)
             .with("stroke-width", "4.6")

@@ -12,8 +12,8 @@ mod warehouse;
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    aggregate::inventory::InventoryEvent,
-    event::{DomainEvent, TypedEvent},
+    aggregate::inventory::{InventoryEvent, StockReleased},
+    event::{DomainEvent, EventPayload as _, TypedEvent},
     id::WorkspaceId,
     policy::{AnyPolicy, ErasedPolicy, Policy, Reaction, TIMERS, command_id},
     wire::Order,
@@ -27,10 +27,13 @@ use ::consumer::Consumer;
 use clock::SystemClock;
 use command::CommandService;
 use documents::{DocumentStore, PageRequest, sqlite::SqliteDocumentStore};
-use projection::dead_letters::Remedy;
+use projection::{dead_letters::Remedy, lane_controls::LaneDials};
 use query::{QueryError, settled::SettleRequest};
 
-use crate::read_side::testing::{Shop, TEST_TIMEOUT, received, reserved};
+use crate::{
+    read_side::testing::{Shop, TEST_TIMEOUT, received, reserved},
+    server_lanes::ServerLanes,
+};
 
 /// A quantity at which the policy panics.
 const POISON: u32 = 13;
@@ -118,6 +121,10 @@ async fn start(
         clocks: clocks.clone(),
         process_store,
         folder: shop.folder.path().join("checkpoints"),
+        lane_setup: Arc::new(ServerLanes {
+            views: shop.read.progress.clone(),
+            board: Arc::default(),
+        }),
         clock,
     };
     let consumers = Arc::new(Consumers::start(dependencies, policies, consumers).await.unwrap());
@@ -255,6 +262,56 @@ async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
     let stock = shop.document("inventory", "mug").await;
     assert_eq!((&stock["reserved"], &stock["available"]), (&json!(0), &json!(5)));
     running.stop().await;
+}
+
+/// Given a timer, and lanes that a dial holds back, when what stops the timer is stored in time and the clock
+/// is put past the deadline, then the timer does not expire, however late the lanes fold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_does_not_overtake_what_waits_for_lanes_that_a_dial_holds_back() {
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    let slow = LaneDials {
+        slow: Duration::from_hours(1),
+        ..LaneDials::default()
+    };
+    for dials in [paused, slow] {
+        let shop = Shop::open(1).await;
+        let (running, clocks) = start(&shop, "consumers.db", POLICIES, Vec::new()).await;
+        shop.append("inventory-mug", &[received(5), reserved(1)]).await;
+        while !has_a_timer(&running, shop.workspace).await {
+            tokio::task::yield_now().await;
+        }
+        let lanes = running.process_managers.lanes();
+        assert!(lanes.bend(shop.workspace, Mirror::NAME, Some(dials)));
+        lanes.transactions_ended(shop.workspace, Mirror::NAME).await;
+        let released = StockReleased {
+            order: "1".to_owned(),
+            quantity: 1,
+        };
+        let released = InventoryEvent::from(released).into_domain();
+        shop.append("inventory-mug", &[released]).await;
+        clocks.put_forward(shop.workspace, 3_600_000).await.unwrap();
+        assert!(has_a_timer(&running, shop.workspace).await);
+        assert!(lanes.bend(shop.workspace, Mirror::NAME, None));
+        settled(&shop, TEST_TIMEOUT).await.unwrap();
+        assert!(!has_a_timer(&running, shop.workspace).await);
+        let process = running.process_managers.process_store();
+        let process = process
+            .document(shop.workspace, Mirror::NAME, "mug")
+            .await
+            .unwrap();
+        let process = process_manager::process::parsed(&process.value.unwrap().data).unwrap();
+        assert!(
+            process.refused.is_empty() && process.failed.is_empty(),
+            "{process:?}"
+        );
+        let events = shop.events().await;
+        let of_stream = events.iter().filter(|event| event.stream.id() == "mug");
+        assert_eq!(of_stream.count(), 3, "no command was sent for the timer");
+        running.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

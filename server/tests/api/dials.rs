@@ -4,12 +4,14 @@ mod broker;
 mod cache;
 mod clock;
 mod control;
+mod handlers;
 mod lanes;
 mod lights;
 mod live;
 mod log;
 mod mail;
 mod payment;
+mod servers;
 
 use domain::wire::{Dials, DialsAnswer};
 use reqwest::{Method, Response, StatusCode};

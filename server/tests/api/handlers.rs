@@ -15,7 +15,7 @@ const HANDLERS: &str = "/api/v1/lab/handlers";
 const HANDLED: &str = "/api/v1/lab/handled";
 
 /// The status of a handler.
-async fn handler(app: &TestApp, person: &Person, name: &str) -> Value {
+pub(crate) async fn handler(app: &TestApp, person: &Person, name: &str) -> Value {
     let answer = get(app, person, HANDLERS).await;
     let mut handlers = answer["data"].as_array().unwrap().iter();
     handlers
@@ -25,7 +25,7 @@ async fn handler(app: &TestApp, person: &Person, name: &str) -> Value {
 }
 
 /// What a handler has done with an event.
-async fn handling(app: &TestApp, person: &Person, event: &str, name: &str) -> Value {
+pub(crate) async fn handling(app: &TestApp, person: &Person, event: &str, name: &str) -> Value {
     let answer = get(app, person, &format!("{HANDLED}?event={event}")).await;
     let mut handlers = answer["data"].as_array().unwrap().iter();
     handlers.find(|handler| handler["name"] == name).unwrap().clone()

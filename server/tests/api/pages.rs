@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use crate::{
     app::{Person, TestApp, list_product, place_order},
+    dead_letters::receive,
     dials,
 };
 
@@ -128,6 +129,7 @@ async fn the_lab_is_linked_for_those_who_may_read_the_log_and_refused_to_others(
             "/lab/dials",
             "/lab/streams",
             "/lab/projections",
+            "/lab/views",
             "/lab/dead-letters",
             "/lab/split",
             "/lab/recording",
@@ -251,6 +253,46 @@ async fn the_page_of_the_dials_has_every_dial_and_every_light_and_only_educators
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_of_own_views_has_their_documents_and_the_types_for_another_one() {
+    let app = TestApp::start().await;
+    let (educator, other) = (app.educator().await, app.educator().await);
+    receive(&app, &educator, "mug", 3).await;
+    let definition = serde_json::json!({
+        "name": "received", "on": ["StockReceived"], "key": "stream",
+        "fold": [{"field": "times", "op": "count"}],
+    });
+    let created = app
+        .request(reqwest::Method::POST, "/api/v1/lab/views")
+        .bearer_auth(&educator.token)
+        .json(&definition);
+    assert_eq!(created.send().await.unwrap().status(), StatusCode::CREATED);
+    app.settled(&educator).await;
+    for (role, may_delete) in [(Role::Educator, true), (Role::Student, false)] {
+        let person = app.with_role(&educator, role);
+        let (status, html) = page_of(&app, &person, "/lab/views").await;
+        assert_eq!(status, StatusCode::OK, "{html}");
+        for part in [
+            "data-own-view=\"received\"",
+            "data-key=\"inventory-mug\"",
+            "times = count()",
+            "value=\"OrderCreated\"",
+            "value=\"recorded_at\"",
+            "href=\"/lab/projections#handler-received\"",
+        ] {
+            assert!(html.contains(part), "{role:?} {part}: {html}");
+        }
+        let deletes = html.contains("data-action=\"delete\"");
+        assert_eq!(deletes, may_delete, "{role:?}: {html}");
+        let dials = page_of(&app, &person, "/lab/dials").await.1;
+        assert!(dials.contains("id=\"projections.received.paused\""), "{dials}");
+        let handlers = page_of(&app, &person, "/lab/projections").await.1;
+        assert!(handlers.contains("data-handler=\"received\""), "{handlers}");
+    }
+    let elsewhere = page_of(&app, &other, "/lab/views").await.1;
+    assert!(!elsewhere.contains("data-own-view"), "{elsewhere}");
+}
+
 /// A page as a person gets it.
 async fn page_of(app: &TestApp, person: &Person, path: &str) -> (StatusCode, String) {
     let request = app
@@ -301,18 +343,23 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
     let educator = app.educator().await;
     let cookie = format!("foldline_session={}", educator.token);
     let mut nonces = Vec::new();
-    for path in [
+    let paths = [
         "/",
         "/shop",
         "/orders",
         "/lab",
+        "/class",
+        "/lab/class",
+        "/lab/class/present",
         "/lab/dials",
         "/lab/projections",
+        "/lab/views",
         "/lab/dead-letters",
         "/lab/split",
         "/lab/streams",
         "/no-such-page",
-    ] {
+    ];
+    for path in paths {
         let response = app.get(path).header("cookie", &cookie).send().await.unwrap();
         let policy = response.headers()["content-security-policy"]
             .to_str()
@@ -344,7 +391,7 @@ async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
     }
     nonces.sort();
     nonces.dedup();
-    assert_eq!(nonces.len(), 10, "a nonce is used once");
+    assert_eq!(nonces.len(), paths.len(), "a nonce is used once");
 }
 
 #[tokio::test]

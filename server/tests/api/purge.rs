@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     app::{Person, TestApp, fields, list_product, problem},
     dead_letters::{get, receive},
-    dials,
+    dials, own_views,
     recordings::keep,
 };
 
@@ -45,6 +45,7 @@ async fn used(app: &TestApp) -> Person {
     }
     keep(app, &educator, &json!({"title": "All of it"})).await;
     dials::set(app, &educator, &json!({"payment": {"delay_ms": 1}})).await;
+    own_views::create(app, &educator, &own_views::received("stock_of_mine")).await;
     // consumers write rows too
     app.settled(&educator).await;
     educator

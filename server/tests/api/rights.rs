@@ -12,7 +12,7 @@ mod views;
 use std::collections::BTreeSet;
 
 use clock::{Clock as _, SystemClock};
-use domain::access::Role;
+use domain::{access::Role, aggregate::prediction::prediction_stream};
 use reqwest::Response;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -68,6 +68,8 @@ pub(crate) struct World {
     people: [Option<(Person, Uuid)>; 7],
     /// The id of the owner's order.
     order: Uuid,
+    /// A question of the class that the owner has answered.
+    question: Uuid,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             foreign,
             people: [const { None }; 7],
             order: Uuid::nil(),
+            question: Uuid::nil(),
         };
         for (n, column) in COLUMNS.into_iter().enumerate() {
             let Some(person) = world.token(column) else {
@@ -94,6 +97,10 @@ impl World {
             let id = session["actor_id"].as_str().unwrap().parse().unwrap();
             world.people[n] = Some((person, id));
         }
+        world.question = world.asked().await;
+        let (owner, id) = (world.person(Column::Owner).unwrap(), world.id(Column::Owner));
+        let answer = prediction(world.question, id);
+        world.app.command(owner, &answer).await;
         world.order = world.confirmed_order().await;
         world
     }
@@ -133,6 +140,16 @@ impl World {
         self.people[at].as_ref().map_or(Uuid::nil(), |(_, id)| *id)
     }
 
+    /// A new question of the class, with two choices.
+    pub(crate) async fn asked(&self) -> Uuid {
+        let question = SystemClock.new_id();
+        let ask = json!({"type": "AskQuestion", "stream": format!("question-{question}"), "data": {
+            "text": "How many?", "choices": 2,
+        }});
+        self.app.command(&self.educator, &ask).await;
+        question
+    }
+
     /// Another order of the owner's, confirmed.
     async fn confirmed_order(&self) -> Uuid {
         let order = SystemClock.new_id();
@@ -141,6 +158,12 @@ impl World {
         self.app.settled(&self.educator).await;
         order
     }
+}
+
+/// The command by which a person chooses the first answer of a question.
+pub(crate) fn prediction(question: Uuid, person: Uuid) -> Value {
+    let stream = prediction_stream(question, person).unwrap();
+    json!({"type": "MakePrediction", "stream": stream, "data": {"question": question, "choice": 1}})
 }
 
 /// What a cell of a table got: its status, and its body.

@@ -6,7 +6,7 @@ use std::{env, ffi::OsString, fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{Counts, Records, python};
+use super::{Counts, Records, python, scratch::Scratch};
 use crate::{
     assets::Effort,
     client::Client,
@@ -23,14 +23,20 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-pub(super) fn run(workspace: &Workspace, filters: &[OsString], records: Option<&Records>) -> Result<Counts> {
+pub(super) fn run(
+    workspace: &Workspace,
+    filters: &[OsString],
+    records: Option<&Records>,
+    scratch: &Scratch,
+) -> Result<Counts> {
     prepare(workspace)?;
     let schemathesis = python::install(workspace)?.join("st");
     let budget = build_client(workspace)?;
     let binary = server::build_for_tests(workspace)?;
     let run = || {
         Counts::of_command(
-            playwright_test(workspace)
+            scratch
+                .used_by(&mut playwright_test(workspace))
                 .env("FOLDLINE_BINARY", &binary)
                 .env("SCHEMATHESIS", schemathesis)
                 .arg("--forbid-only")

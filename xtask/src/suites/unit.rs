@@ -6,13 +6,14 @@ use std::{ffi::OsString, fs};
 
 use anyhow::{Context, Result};
 
-use super::{Counts, Records, python};
+use super::{Counts, Records, python, scratch::Scratch};
 use crate::{machine, process, workspace::Workspace};
 
 pub(super) fn run(
     workspace: &Workspace,
     arguments: &[OsString],
     records: Option<&Records>,
+    scratch: &Scratch,
 ) -> Result<Counts> {
     prepare_postgres()?;
     python::install(workspace)?;
@@ -20,7 +21,7 @@ pub(super) fn run(
     if let Some(records) = records {
         records.recorded(&mut product)?;
     }
-    let product = Counts::of_command(product.arg("test").args(arguments))?;
+    let product = Counts::of_command(scratch.used_by(product.arg("test").args(arguments)))?;
     // Some of its tests read every source, so they are run each time: they take a second.
     let xtask = Counts::of_command(
         workspace

@@ -1,6 +1,7 @@
-//! The dials of the workspace, its guarantees, and the lights of its invariants. An educator sets them, and
-//! others read them. The page has the drawing beside the island: a box leads to its dials, and a red light
-//! draws on the arrows the smallest sequence that shows how its invariant broke.
+//! The dials of the workspace, its guarantees, and the lights of its invariants. An educator sets them,
+//! others read them, and a person who was handed a dial sets this one. The page has the drawing beside the
+//! island: a box leads to its dials, and a red light draws on the arrows the smallest sequence that shows
+//! how its invariant broke.
 //!
 //! | module | content |
 //! |---|---|
@@ -20,18 +21,20 @@ mod row;
 mod session;
 mod wording;
 
-use domain::{view::NAMES, wire::InvariantsAnswer};
+use domain::wire::{ERASURE, HandlerKind, InvariantsAnswer};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[cfg(feature = "ssr")]
+pub(crate) use self::wording::invariant as invariant_name;
 use self::{clock::clock, lights::lights, row::row, session::DialSession};
 use crate::{
-    components::{only_if, text},
+    components::{for_each, only_if, text},
     erase::{Erase, View},
-    erased_signals::RwSignal,
+    erased_signals::{Memo, RwSignal},
     islands::Island,
-    lab::dials::{BOXES, CLOCK, DialBox, GUARANTEES, PROJECTIONS, bent},
+    lab::dials::{BOXES, CLOCK, DialBox, GUARANTEES, PROJECTIONS, bent, views_of},
     language::language,
     text,
 };
@@ -45,8 +48,12 @@ pub(crate) struct LabDials {
     pub(crate) lights: InvariantsAnswer,
     /// The types of events, of which a projection may be poisoned with one.
     pub(crate) event_types: Vec<String>,
+    /// The names of the views of one's own.
+    pub(crate) own_views: Vec<String>,
     /// Whether the person may change the pipeline.
     pub(crate) may_control: bool,
+    /// The dials that the person was handed, by their names in the API.
+    pub(crate) handed: Vec<String>,
 }
 
 impl Island for LabDials {
@@ -61,14 +68,23 @@ impl Island for LabDials {
             drawing::follow(session);
         }
         let boxes: Vec<View> = BOXES.iter().map(|of| section(session, of)).collect();
-        let reads = (!session.may_control)
-            .then(|| view! { <p class="muted">{text::lab_dials::reads(language)}</p> }.erase());
+        let reads = (!session.may_control).then(|| {
+            let says = move || {
+                if session.handed.with(Vec::is_empty) {
+                    text::lab_dials::reads(language)
+                } else {
+                    text::lab_dials::reads_but_handed(language)
+                }
+            };
+            view! { <p class="muted" role="status">{text(says)}</p> }.erase()
+        });
         view! {
             <div class="lab-dials" data-testid="lab-dials">
                 {bar(session)}
                 {reads}
+                {jump_list(session)}
                 {lights(session)}
-                {boxes}
+                <div class="dials__boxes">{boxes}</div>
             </div>
         }
         .erase()
@@ -124,30 +140,91 @@ fn bar(session: DialSession) -> View {
     .erase()
 }
 
-/// The dials of a box.
+/// The number of bent dials whose paths begin so. Tracked.
+fn bent_below(session: DialSession, start: &str) -> usize {
+    session.answer.with(|answer| {
+        let bent = bent(answer);
+        bent.iter().filter(|bent| bent.dial.starts_with(start)).count()
+    })
+}
+
+/// How much is bent, for the line that stays of dials that are folded up; empty at rest.
+fn bent_words(session: DialSession, start: String) -> View {
+    let words = move || match bent_below(session, &start) {
+        0 => String::new(),
+        count => text::lab_dials::bent(language(), count),
+    };
+    view! { <span class="dials__count">{text(words)}</span> }.erase()
+}
+
+/// The links to the lights and to each box, with a mark at those that are bent.
+fn jump_list(session: DialSession) -> View {
+    let language = language();
+    let lights = view! { <li><a class="tag" href="#lights">{text::lab_dials::lights(language)}</a></li> };
+    let boxes = BOXES.iter().map(|of| {
+        let (id, start) = (of.id, [of.id, "."].concat());
+        let is_bent = move || (bent_below(session, &start) > 0).to_string();
+        view! {
+            <li>
+                <a
+                    class="tag"
+                    href=["#", id].concat()
+                    data-bent=text(is_bent)
+                    on:click=move |_| {
+                        #[cfg(not(feature = "ssr"))]
+                        drawing::reveal(id);
+                    }
+                >
+                    {wording::box_title(id)}
+                </a>
+            </li>
+        }
+        .erase()
+    });
+    let boxes: Vec<View> = boxes.collect();
+    view! {
+        <nav class="tags dials__jump" aria-label=text::lab_dials::jump(language)>
+            <ul>{lights}{boxes}</ul>
+        </nav>
+    }
+    .erase()
+}
+
+/// The dials of a box. They are folded up while none of them is bent.
 fn section(session: DialSession, of: &'static DialBox) -> View {
     let content: View = match of.id {
         PROJECTIONS => {
-            let views: Vec<View> = NAMES.map(|view| projection(session, of, view)).into();
-            views.erase()
+            let kinds = HandlerKind::ALL.into_iter();
+            let kinds: Vec<View> = kinds.map(|kind| handlers(session, of, kind)).collect();
+            kinds.erase()
         }
         id => rows(session, of, id),
     };
     let beside = (of.id == CLOCK).then(|| clock(session));
     let lead = (of.id == GUARANTEES)
         .then(|| view! { <p class="muted">{text::lab_dials::guarantees_lead(language())}</p> }.erase());
+    let start = [of.id, "."].concat();
+    let begins_bent = untrack(|| bent_below(session, &start) > 0);
     view! {
         <section class="panel dials" id=of.id tabindex="-1" data-box=of.id>
-            <h2>{wording::box_title(of.id)}</h2>
-            {lead}
-            {content}
-            {beside}
+            <details open=begins_bent>
+                <summary>
+                    <h2>{wording::box_title(of.id)}</h2>
+                    " "
+                    {bent_words(session, start)}
+                </summary>
+                <div class="dials__content">
+                    {lead}
+                    {content}
+                    {beside}
+                </div>
+            </details>
         </section>
     }
     .erase()
 }
 
-/// The rows of a box, or of a view; `prefix` is the first part of their paths.
+/// The rows of a box, or of an event handler; `prefix` is the first part of their paths.
 fn rows(session: DialSession, of: &DialBox, prefix: &str) -> View {
     let dials = of.dials.iter();
     let rows: Vec<View> = dials
@@ -156,48 +233,71 @@ fn rows(session: DialSession, of: &DialBox, prefix: &str) -> View {
     view! { <ul class="dials__list">{rows}</ul> }.erase()
 }
 
-/// The dials of a view. They are open while one of them is bent.
-fn projection(session: DialSession, of: &'static DialBox, view: &'static str) -> View {
+/// The dials of the event handlers of a kind. The erasure of people has none, and the page says so. Views of
+/// one's own come after those that every workspace has.
+fn handlers(session: DialSession, of: &'static DialBox, kind: HandlerKind) -> View {
     let language = language();
-    let prefix = [PROJECTIONS, ".", view].concat();
+    let title = match kind {
+        HandlerKind::View => text::lab_handlers::views(language),
+        HandlerKind::ProcessManager => text::lab_handlers::process_managers(language),
+        HandlerKind::Consumer => text::lab_handlers::consumers(language),
+    };
+    let handlers = Memo::new(move |_| {
+        if kind != HandlerKind::View {
+            return kind.names().iter().map(|name| (*name).to_owned()).collect();
+        }
+        let own = session.own_views;
+        session
+            .answer
+            .with(|answer| own.with_value(|own| views_of(answer, kind.names(), own)))
+    });
+    let handlers = for_each(
+        move || handlers.get(),
+        move |name: String| {
+            if name == ERASURE {
+                let why = text::lab_handlers::unbent(language);
+                return view! { <p class="muted"><code>{name}</code>": "{why}</p> }.erase();
+            }
+            handler(session, of, &name)
+        },
+    );
+    view! {
+        <h3 class="dials__kind">{title}</h3>
+        {handlers}
+    }
+    .erase()
+}
+
+/// The dials of an event handler. They are open while one of them is bent.
+fn handler(session: DialSession, of: &'static DialBox, handler: &str) -> View {
+    let prefix = [PROJECTIONS, ".", handler].concat();
     let start = [&prefix, "."].concat();
-    let begins_bent = session
-        .answer
-        .with_untracked(|answer| bent(answer).iter().any(|bent| bent.dial.starts_with(&start)));
-    let bent_here = move || {
-        session.answer.with(|answer| {
-            let bent = bent(answer);
-            bent.iter().filter(|bent| bent.dial.starts_with(&start)).count()
-        })
-    };
-    let count = move || match bent_here() {
-        0 => String::new(),
-        count => text::lab_dials::bent(language, count),
-    };
+    let begins_bent = untrack(|| bent_below(session, &start) > 0);
     view! {
         <details class="dials__view" id=prefix.clone() open=begins_bent>
-            <summary><code>{view}</code>" "<span class="dials__count">{text(count)}</span></summary>
+            <summary><code>{handler.to_owned()}</code>" "{bent_words(session, start)}</summary>
             {rows(session, of, &prefix)}
-            {session.may_control.then(|| crash(session, view))}
+            {session.may_control.then(|| crash(session, handler))}
         </details>
     }
     .erase()
 }
 
-/// The button that makes the lanes of a view panic.
-fn crash(session: DialSession, view: &'static str) -> View {
+/// The button that makes the lanes of an event handler panic.
+fn crash(session: DialSession, handler: &str) -> View {
     let language = language();
     let outcome = RwSignal::new(String::new());
+    let name = StoredValue::new(handler.to_owned());
     view! {
         <div class="dials__crash needs-script">
             <button
                 type="button"
                 class="button button--small"
-                data-crash=view
-                on:click=move |_| session.crash(view, outcome)
+                data-crash=handler.to_owned()
+                on:click=move |_| name.with_value(|handler| session.crash(handler, outcome))
             >
                 {text::lab_dials::crash(language)}
-                <span class="hidden">" "{view}</span>
+                <span class="hidden">" "{handler.to_owned()}</span>
             </button>
             <p class="muted">{text::lab_dials::crash_why(language)}</p>
             <p role="status">{text(move || outcome.get())}</p>

@@ -1,6 +1,6 @@
 //! The event handlers of the workspace: views, process managers and consumers, where each of them is, how
 //! fast it handles events, what the dials bend there, and whether it has handled an event. An educator
-//! pauses, crashes and rebuilds views here, and others read.
+//! pauses and crashes them here and rebuilds views, and others read.
 //!
 //! | module | content |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `asked` | the event that a person asks about |
 
 mod asked;
-mod card;
+pub(super) mod card;
 mod session;
 
 use domain::wire::{HandledAnswer, HandlerKind, HandlersAnswer};
@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use self::{asked::asked, card::card, session::HandlerSession};
 use crate::{
-    components::{only_if, text},
+    components::{for_each, only_if, text},
     erase::{Erase, View},
+    erased_signals::Memo,
     islands::Island,
     lab::dials::BentValue,
     language::language,
@@ -88,12 +89,15 @@ fn section(session: HandlerSession, kind: HandlerKind) -> View {
             text::lab_handlers::consumers_lead(language),
         ),
     };
-    // Which handlers there are changes with another version of the server only.
-    let names: Vec<String> = session.answer.with_untracked(|answer| {
-        let of_kind = answer.data.iter().filter(|handler| handler.kind == kind);
-        of_kind.map(|handler| handler.status.view.clone()).collect()
+    // Views of one's own come and go while the page is open.
+    let names = Memo::new(move |_| {
+        session.answer.with(|answer| {
+            let of_kind = answer.data.iter().filter(|handler| handler.kind == kind);
+            let names = of_kind.map(|handler| handler.status.view.clone());
+            names.collect::<Vec<String>>()
+        })
     });
-    let cards: Vec<View> = names.into_iter().map(|name| card(session, kind, name)).collect();
+    let cards = for_each(move || names.get(), move |name| card(session, kind, name));
     view! {
         <section class="handlers" data-kind=kind.as_str()>
             <h2>{title}</h2>

@@ -8,6 +8,8 @@ mod tail;
 mod time_line;
 mod words;
 
+#[cfg(not(feature = "ssr"))]
+pub(super) use growth::{has_grown, now_and_then};
 pub(crate) use handling::LabHandling;
 pub(crate) use tail::LabTail;
 pub(crate) use time_line::LabTimeLine;

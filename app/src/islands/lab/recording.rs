@@ -3,6 +3,8 @@
 
 mod again;
 mod documents;
+#[cfg(not(feature = "ssr"))]
+mod drawing;
 mod events;
 mod file;
 mod keep;
@@ -48,8 +50,11 @@ impl Island for LabRecording {
         } = self;
         let player = Player::new(id);
         #[cfg(not(feature = "ssr"))]
-        if let Some(id) = id {
-            player.load(id);
+        {
+            drawing::follow(player);
+            if let Some(id) = id {
+                player.load(id);
+            }
         }
         let lists = id.is_none().then(|| {
             view! {

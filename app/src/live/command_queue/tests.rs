@@ -29,6 +29,7 @@ fn problem(status: u16) -> Answer {
         current_version: None,
         rule: None,
         waiting_for: Vec::new(),
+        workspace: None,
     })
 }
 

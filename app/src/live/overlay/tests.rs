@@ -58,6 +58,7 @@ fn lost() -> Answer {
         current_version: None,
         rule: None,
         waiting_for: Vec::new(),
+        workspace: None,
     })
 }
 

@@ -156,6 +156,7 @@ fn error(id: u64, status: u16) -> ServerFrame {
         current_version: None,
         rule: None,
         waiting_for: Vec::new(),
+        workspace: None,
     };
     ServerFrame::Error {
         id: Some(id),
@@ -320,6 +321,20 @@ fn a_connection_that_opens_overrules_the_browsers_report_of_no_network() {
     assert_eq!(protocol.link(), Link::Offline);
     protocol.opened(protocol.connection, 30);
     assert_eq!(protocol.link(), Link::Live);
+}
+
+#[test]
+fn a_page_whose_workspace_was_reset_is_loaded_again_once() {
+    let moved = || ServerFrame::Moved {
+        workspace: domain::id::WorkspaceId(uuid::Uuid::from_u128(2)),
+    };
+    let (mut protocol, _) = live();
+    assert_eq!(protocol.received(7, moved(), 20), [], "of another connection");
+    let connection = protocol.connection;
+    assert_eq!(protocol.received(connection, moved(), 20), [Action::Reload]);
+    assert_eq!((protocol.link(), protocol.wake_at()), (Link::SessionEnded, None));
+    assert_eq!(protocol.received(connection, moved(), 21), []);
+    assert_eq!(protocol.tick(30 + SILENCE, 0.0), []);
 }
 
 #[test]

@@ -7,11 +7,12 @@ use leptos::prelude::*;
 
 use super::{head, lab, sheet::Subject};
 use crate::{
-    api,
+    api::{self, use_session},
     erase::Erase,
     islands::{Island, LabDials, STAGE},
+    lab::class::dials_of,
     language::language,
-    pages::{problem_view, suspend},
+    pages::{class::state_of_page, problem_view, suspend},
     text,
 };
 
@@ -24,9 +25,21 @@ pub(crate) fn LabDialsPage() -> impl IntoView {
         let subject = Subject::of_request(Sheet::Pattern);
         let answer = api::dials();
         let lights = api::invariants();
+        let own_views = api::own_view_names();
+        let person = use_session()
+            .map(|session| session.actor_id.to_string())
+            .unwrap_or_default();
+        // An educator sets every dial.
+        let class = (!may_control).then(api::class);
         suspend(async move {
             // Lights that are late come with the live connection.
             let lights = lights.await.unwrap_or_default();
+            let own_views = own_views.await;
+            let class = match class {
+                Some(class) => class.await.ok(),
+                None => None,
+            };
+            let handed = class.map(|(class, _)| dials_of(&state_of_page(&class), &person));
             let unreadable = || api::unreachable_server("the dials could not be read".to_owned());
             match answer.ok_or_else(unreadable) {
                 Ok(answer) => {
@@ -35,7 +48,9 @@ pub(crate) fn LabDialsPage() -> impl IntoView {
                         answer,
                         lights,
                         event_types: types.collect(),
+                        own_views,
                         may_control,
+                        handed: handed.unwrap_or_default(),
                     };
                     view! {
                         {head(title, text::lab_page::dials_lead(language))}

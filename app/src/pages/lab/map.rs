@@ -1,6 +1,11 @@
-//! The page of the live map: a sheet of the drawing, over which the island draws what happens. Without a
-//! script it shows the drawing, and the figures of the moment at which it was rendered.
+//! The page of the live map: a sheet of the drawing, over which the island draws what happens, and the lamps
+//! of the invariants. Without a script it shows the drawing, and the figures and lamps of the moment at which
+//! it was rendered.
+//!
+//! The lamps are no part of the island: the map's bundle is nearly as large as it may be, and
+//! `frontend/frame.js` reads them again in a few lines.
 
+use domain::wire::{Invariant, InvariantStatus};
 use drawing::Sheet;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -9,7 +14,7 @@ use super::{head, lab, sheet::Subject};
 use crate::{
     api,
     erase::{Erase, View},
-    islands::{Island, LabMap, STAGE},
+    islands::{Island, LabMap, STAGE, invariant_name},
     language::language,
     pages::{problem_view, suspend},
     text,
@@ -24,7 +29,10 @@ pub(crate) fn LabMapPage() -> impl IntoView {
         let subject = Subject::of_request(Sheet::parse(&sheet).unwrap_or_default());
         let title = text::lab::map(language);
         let pipeline = api::pipeline();
+        let lights = api::invariants();
         suspend(async move {
+            // Lamps without a light say that they are not checked yet.
+            let lights = lights.await.unwrap_or_default();
             match pipeline.await {
                 Ok((position, projections)) => {
                     let map = LabMap {
@@ -39,6 +47,7 @@ pub(crate) fn LabMapPage() -> impl IntoView {
                             <p class="notice">{text::lab_page::needs_script(language)}</p>
                         </noscript>
                         <div class="lab" id=STAGE>
+                            {lamps(&lights.data)}
                             {subject.stage()}
                             {map.island()}
                         </div>
@@ -49,6 +58,43 @@ pub(crate) fn LabMapPage() -> impl IntoView {
             }
         })
     })
+}
+
+/// A lamp for each invariant, which leads to the lights with their evidence. While an invariant holds, its
+/// lamp is a dot; a broken one has its name beside it.
+fn lamps(lights: &[InvariantStatus]) -> View {
+    let language = language();
+    let lamps = Invariant::ALL.map(|invariant| {
+        let light = lights.iter().find(|light| light.name == invariant);
+        let holds = light.map_or("unknown", |light| if light.holds { "true" } else { "false" });
+        let name = invariant_name(invariant);
+        view! {
+            <li>
+                <a
+                    class="lamp"
+                    href="/lab/dials#lights"
+                    title=name
+                    data-light=invariant.as_str()
+                    data-holds=holds
+                >
+                    <span class="lamp__dot" aria-hidden="true"></span>
+                    <span class="lamp__name">{name}</span>
+                    " "
+                    <span class="lamp__state" data-state="true">{text::lab_dials::holds(language)}</span>
+                    <span class="lamp__state" data-state="false">{text::lab_page::broken(language)}</span>
+                    <span class="lamp__state" data-state="unknown">
+                        {text::lab_dials::unchecked(language)}
+                    </span>
+                </a>
+            </li>
+        }
+    });
+    view! {
+        <nav class="lamps" aria-label=text::lab_dials::lights(language) data-testid="lamps">
+            <ul>{lamps.collect_view()}</ul>
+        </nav>
+    }
+    .erase()
 }
 
 /// The links to both sheets, and to the picture.

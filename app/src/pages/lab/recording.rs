@@ -1,15 +1,17 @@
 //! The pages of the recordings: the list of those that are kept, where a file can be played too, and one of
-//! them. The island fetches what it plays, because a file is played in the same way.
+//! them, beside the drawing, on which its events move. The island fetches what it plays, because a file is
+//! played in the same way. Where nothing is played, the style sheet hides the drawing.
 
+use drawing::Sheet;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use uuid::Uuid;
 
-use super::{head, lab};
+use super::{head, lab, sheet::Subject};
 use crate::{
     api,
     erase::{Erase, View},
-    islands::{Island, LabRecording},
+    islands::{Island, LabRecording, STAGE},
     language::language,
     pages::{missing, problem_view, suspend},
     text,
@@ -39,6 +41,7 @@ pub(crate) fn LabRecordingPage() -> impl IntoView {
 fn page(id: Option<Uuid>, may_control: bool) -> View {
     let language = language();
     let title = text::lab::recordings(language);
+    let subject = Subject::of_request(Sheet::Pattern);
     let kept = api::recordings();
     let pipeline = api::pipeline();
     suspend(async move {
@@ -57,7 +60,10 @@ fn page(id: Option<Uuid>, may_control: bool) -> View {
         };
         view! {
             {head(title, text::lab_page::recordings_lead(language))}
-            <div class="lab">{recordings.island()}</div>
+            <div class="lab" id=STAGE>
+                {subject.stage()}
+                {recordings.island()}
+            </div>
         }
         .erase()
     })

@@ -6,11 +6,10 @@ use std::{
 };
 
 use domain::language::Language;
-use drawing::{Format, Labels, Names, Outline, OutlineArrow, OutlineBox, Request, Sheet};
+use drawing::{Format, Labels, Names, Outline, OutlineArrow, OutlineBox, Request, Sheet, Theme};
 use leptos::prelude::*;
 
 use crate::{
-    Theme,
     erase::{Erase, View},
     islands::{DRAWING, LabArrow, LabBox, LabSheet},
     language::language,
@@ -21,7 +20,6 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Subject {
     pub(super) sheet: Sheet,
-    pub(super) theme: drawing::Theme,
     pub(super) names: Names,
     pub(super) language: Language,
 }
@@ -31,10 +29,6 @@ impl Subject {
     pub(super) fn of_request(sheet: Sheet) -> Self {
         Self {
             sheet,
-            theme: match use_context::<Theme>().unwrap_or_default() {
-                Theme::Light => drawing::Theme::Light,
-                Theme::Dark | Theme::Auto => drawing::Theme::Dark,
-            },
             names: use_context().unwrap_or(Names::DOCUMENT),
             language: language(),
         }
@@ -46,7 +40,6 @@ impl Subject {
             <div
                 class="lab__drawing"
                 id=DRAWING
-                data-sheet-theme=self.theme.as_str()
                 role="region"
                 aria-label=text::lab_page::drawing(self.language)
                 tabindex="0"
@@ -75,10 +68,10 @@ impl Subject {
     fn draw(self) -> String {
         let request = Request {
             names: self.names,
-            ..Request::shipped(self.sheet, Format::Wide, self.theme, self.language)
+            ..Request::shipped(self.sheet, Format::Wide, Theme::default(), self.language)
         };
         // Every sheet can be drawn with labels of ours, which a test of the drawing shows.
-        let svg = drawing::draw(&request)
+        let svg = drawing::draw_for_page(&request)
             .map(|drawing| drawing.svg)
             .unwrap_or_default();
         // Assistive technology takes what is inside an image for a part of it, and the map has buttons.
@@ -124,7 +117,6 @@ mod tests {
     fn subject(sheet: Sheet, language: Language) -> Subject {
         Subject {
             sheet,
-            theme: drawing::Theme::Dark,
             names: Names::DOCUMENT,
             language,
         }
@@ -159,6 +151,17 @@ mod tests {
         for sheet in Sheet::ALL {
             let svg = subject(sheet, Language::En).svg();
             assert!(!svg.contains("style=") && !svg.contains("<style"), "{sheet:?}");
+        }
+    }
+
+    #[test]
+    fn a_drawing_has_the_colours_of_its_page_so_that_it_follows_the_theme() {
+        for sheet in Sheet::ALL {
+            let svg = subject(sheet, Language::En).svg();
+            assert!(svg.contains("fill=\"var(--sheet-background)\""), "{sheet:?}");
+            for attribute in ["fill=\"#", "stroke=\"#", "stop-color=\"#"] {
+                assert!(!svg.contains(attribute), "{sheet:?} {attribute}");
+            }
         }
     }
 }

@@ -46,6 +46,18 @@ const OF_GROWTH: &[Figure] = &[
     ("memory KiB of the rows", "filled", KIB),
 ];
 
+/// The longest time between two frames of the live map.
+pub(super) const LONGEST: &str = "longest frame ms";
+
+const OF_THE_MAP: &[Figure] = &[
+    ("frames/s", "frames", 1.0),
+    (LONGEST, "longest", 1.0),
+    ("socket KB/s", "bytes", 1_000.0),
+    (GROWN, "grown", KIB),
+    ("JS heap KiB grown", "heap", KIB),
+    ("Wasm KiB grown", "wasm", KIB),
+];
+
 pub(super) struct Measured<'a> {
     name: &'static str,
     browser: &'a Mutex<Browser>,
@@ -92,6 +104,16 @@ impl<'a> Measured<'a> {
             count: Some("changes"),
             figures: OF_GROWTH,
             is_cold: true,
+            ..Self::page(name, browser, task)
+        }
+    }
+
+    /// The live map, whose latency is the time between two frames.
+    pub(super) fn map(name: &'static str, browser: &'a Mutex<Browser>, task: Value) -> Self {
+        Self {
+            latency: Some("frame"),
+            count: Some("events"),
+            figures: OF_THE_MAP,
             ..Self::page(name, browser, task)
         }
     }

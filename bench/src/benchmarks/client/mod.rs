@@ -1,9 +1,11 @@
 //! The product in a real browser, from outside: headless Chromium, as the browser tests find it, driven by
 //! `bench/client/measure.mjs`. For the landing page, the shop, the order list and the office, cold (with an
-//! empty cache) and warm: the bytes on the wire, as compressed as the browser accepts them, the requests, the
-//! first contentful paint, the time until the islands take clicks, the largest layout shift, and the memory
-//! of scripts. Then an order, from the click until another tab has painted it as confirmed, and the memory of
-//! an order list over 2,000 changes.
+//! empty cache) and warm: the bytes on the wire, as compressed as the browser accepts them, the requests,
+//! the first contentful paint, the time until the islands take clicks, the largest layout shift, and the
+//! memory of scripts. Then an order, from the click until another tab has painted it as confirmed, and the
+//! memory of an order list over 2,000 changes. Then the live map of the lab while 1,000 events a second are
+//! stored: the time between its frames, the bytes of its socket and the memory of its scripts, beside the
+//! same map at rest.
 //!
 //! The floor is bare axum in the same browser: a page of text with as much HTML as ours, and a page that
 //! shows broadcast frames as rows. What a bare Leptos counter weighs is a fixed figure of the design.
@@ -32,6 +34,12 @@ const EVERYTHING_KB: f64 = 400.0;
 
 /// The changes of an order list.
 const CHANGES: u32 = 2_000;
+
+/// The events of a second while the live map is open.
+const EVENTS_A_SECOND: u32 = 1_000;
+
+/// The products of the workspace whose map is open.
+const MAP_PRODUCTS: usize = 20;
 
 /// A page, and whether the person is signed in.
 struct Page {
@@ -66,6 +74,7 @@ const PAGES: [Page; 4] = [
 const OURS: &str = "ours";
 const BARE_PAGE: &str = "bare page of as much HTML";
 const BARE_ROWS: &str = "bare axum and broadcast";
+const AT_REST: &str = "the same map at rest";
 
 pub(super) async fn run(
     database: Database,
@@ -87,8 +96,11 @@ pub(super) async fn run(
     let full = Storefront::open(address, Template::Shop).await?;
     let own = Storefront::open(address, Template::Empty).await?;
     own.list_products(1).await?;
+    let mapped = Storefront::open(address, Template::Empty).await?;
+    mapped.list_products(MAP_PRODUCTS).await?;
     full.settled().await?;
     own.settled().await?;
+    mapped.settled().await?;
     let floor = FloorServer::start().await?;
     let bench = Bench {
         database,
@@ -104,6 +116,7 @@ pub(super) async fn run(
     found.extend(bench.visit(&full.token).await?);
     found.extend(bench.order(&own.token).await?);
     found.extend(bench.growth(&own.token).await?);
+    found.extend(bench.map(&mapped.token).await?);
     drop(bench);
     foldline.process.stop().await?;
     bench_databases.clear().await?;
@@ -246,5 +259,30 @@ impl Bench<'_> {
             ..self.settings.clone()
         };
         case.run(&once).await
+    }
+
+    /// The live map while events are stored at a rate, beside the same map at rest.
+    async fn map(&self, token: &str) -> Result<Option<CaseResult>> {
+        let what = format!("the live map at {EVENTS_A_SECOND} events a second");
+        let Some(title) = self.title(&what) else {
+            return Ok(None);
+        };
+        let url = format!("{}/lab", self.ours);
+        let task = |rate: u32| json!({"task": "map", "url": url, "token": token, "rate": rate});
+        let contenders: Vec<Box<dyn Contender + '_>> = vec![
+            Box::new(Measured::map(OURS, &self.browser, task(EVENTS_A_SECOND))),
+            Box::new(Measured::map(AT_REST, &self.browser, task(0))),
+        ];
+        let case = Case {
+            title,
+            unit: "events",
+            contenders,
+            comparisons: vec![
+                Comparison::latency(OURS, AT_REST, Threshold::None),
+                Comparison::alone(Measure::Named(measured::LONGEST), OURS, Threshold::None),
+                Comparison::alone(Measure::Named(measured::GROWN), OURS, Threshold::None),
+            ],
+        };
+        case.run(self.settings).await
     }
 }

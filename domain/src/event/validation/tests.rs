@@ -7,7 +7,20 @@ use super::*;
 const PERSON: &str = "0198c1a2-0000-7000-8000-000000000001";
 
 /// The types of events that begin their stream.
-const BEGINNINGS: [&str; 3] = ["OrderCreated", "ProductListed", "UserRegistered"];
+const BEGINNINGS: [&str; 5] = [
+    "OrderCreated",
+    "PredictionMade",
+    "ProductListed",
+    "QuestionAsked",
+    "UserRegistered",
+];
+
+const QUESTION: &str = "0198c1a2-0000-7000-8000-000000000007";
+
+fn prediction() -> String {
+    let id = prediction_id(QUESTION.parse().unwrap(), PERSON.parse().unwrap());
+    format!("prediction-{id}")
+}
 
 fn stored(stream: &str, event_type: &str, version: u32, role: &str, data: &Value) -> StoredEvent {
     let id = "0198c1a2-0000-7000-8000-000000000009";
@@ -167,6 +180,27 @@ fn real() -> Vec<(String, &'static str, u32, &'static str, Value)> {
             1,
             "student",
             json!({"user": PERSON}),
+        ),
+        (
+            format!("question-{QUESTION}"),
+            "QuestionAsked",
+            1,
+            "educator",
+            json!({"text": "How many?", "choices": 2, "labels": ["One", "Both"]}),
+        ),
+        (
+            format!("question-{QUESTION}"),
+            "AnswerRevealed",
+            1,
+            "educator",
+            json!({"right": 2}),
+        ),
+        (
+            prediction(),
+            "PredictionMade",
+            1,
+            "student",
+            json!({"question": QUESTION, "person": PERSON, "name": sealed, "choice": 2}),
         ),
     ]
 }
@@ -399,6 +433,48 @@ fn texts_that_a_command_would_not_take_are_refused_by_their_field() {
         let data = with(&registered(), pointer, value);
         let event = event(&format!("user-{PERSON}"), "UserRegistered", 2, "student", &data);
         assert_eq!(fields(&event), [field]);
+    }
+}
+
+#[test]
+fn questions_and_answers_that_a_command_would_not_have_are_refused() {
+    let asked = json!({"text": "How many?", "choices": 2, "labels": ["One", "Both"]});
+    let question = format!("question-{QUESTION}");
+    for (pointer, value, field) in [
+        ("/text", json!("a\u{202e}b"), "data.text"),
+        ("/choices", json!(9), "data.choices"),
+        ("/labels/1", json!(""), "data.labels[1]"),
+    ] {
+        let event = event(
+            &question,
+            "QuestionAsked",
+            1,
+            "educator",
+            &with(&asked, pointer, value),
+        );
+        assert!(fields(&event).contains(&field.to_owned()), "{pointer}");
+    }
+    let by_student = event(&question, "QuestionAsked", 1, "student", &asked);
+    assert_eq!(fields(&by_student), ["actorrole"]);
+    let elsewhere = event("question-1", "QuestionAsked", 1, "educator", &asked);
+    assert_eq!(fields(&elsewhere), ["subject"]);
+
+    let made = json!({"question": QUESTION, "person": PERSON, "name": "Ada", "choice": 2});
+    for (pointer, value, found) in [
+        ("/choice", json!(5), vec!["data.choice"]),
+        ("/choice", json!(null), vec!["data"]),
+        ("/question", json!(PERSON), vec!["subject"]),
+        ("/person", json!(QUESTION), vec!["subject", "actorid"]),
+        ("/name", json!("a\nb"), vec!["data.name"]),
+    ] {
+        let event = event(
+            &prediction(),
+            "PredictionMade",
+            1,
+            "student",
+            &with(&made, pointer, value),
+        );
+        assert_eq!(fields(&event), found, "{pointer}");
     }
 }
 

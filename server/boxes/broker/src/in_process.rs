@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use tokio::sync::{Notify, broadcast};
 
 use super::{
-    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, PartitionId, ServerMessage, Subscriber,
-    decode, read_next,
+    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, Interest, PartitionId, ServerMessage,
+    Subscriber, decode, read_next,
 };
 use event_store::{EventStore, StoreError};
 
@@ -44,6 +44,18 @@ impl InProcessBroker {
             groups: Mutex::default(),
         }
     }
+
+    /// Joins a group; its first subscriber says what interests it.
+    fn join(&self, group: &'static str, interest: Option<Arc<dyn Interest>>) -> Box<dyn Subscriber> {
+        let group = lock(&self.groups)
+            .entry(group)
+            .or_insert_with(|| Arc::new(Group::new(group, interest)))
+            .clone();
+        Box::new(GroupSubscriber {
+            group,
+            store: self.store.clone(),
+        })
+    }
 }
 
 impl fmt::Debug for InProcessBroker {
@@ -55,7 +67,11 @@ impl fmt::Debug for InProcessBroker {
 #[async_trait]
 impl Broker for InProcessBroker {
     async fn publish(&self, partition: PartitionId, events: Events) {
-        let groups: Vec<_> = lock(&self.groups).values().cloned().collect();
+        let groups: Vec<_> = lock(&self.groups)
+            .values()
+            .filter(|group| group.has_interest(partition))
+            .cloned()
+            .collect();
         for group in groups {
             group.accept(partition, &events);
         }
@@ -65,7 +81,9 @@ impl Broker for InProcessBroker {
         let known = lock(&self.groups);
         let chosen: Vec<_> = groups
             .iter()
-            .filter_map(|name| known.get(name).cloned())
+            .filter_map(|name| known.get(name))
+            .filter(|group| group.has_interest(partition))
+            .cloned()
             .collect();
         drop(known);
         for group in chosen {
@@ -74,14 +92,15 @@ impl Broker for InProcessBroker {
     }
 
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
-        let group = lock(&self.groups)
-            .entry(group)
-            .or_insert_with(|| Arc::new(Group::new(group)))
-            .clone();
-        Box::new(GroupSubscriber {
-            group,
-            store: self.store.clone(),
-        })
+        self.join(group, None)
+    }
+
+    async fn subscribe_to_some(
+        &self,
+        group: &'static str,
+        interest: Arc<dyn Interest>,
+    ) -> Box<dyn Subscriber> {
+        self.join(group, Some(interest))
     }
 
     async fn tell(&self, message: &ServerMessage) {
@@ -138,6 +157,8 @@ struct GroupState {
 
 struct Group {
     name: &'static str,
+    /// `None`: every workspace concerns it.
+    interest: Option<Arc<dyn Interest>>,
     state: Mutex<GroupState>,
     arrived: Notify,
 }
@@ -153,12 +174,18 @@ enum NextDelivery {
 }
 
 impl Group {
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, interest: Option<Arc<dyn Interest>>) -> Self {
         Self {
             name,
+            interest,
             state: Mutex::default(),
             arrived: Notify::new(),
         }
+    }
+
+    fn has_interest(&self, partition: PartitionId) -> bool {
+        let interest = self.interest.as_ref();
+        interest.is_none_or(|interest| interest.has(partition.workspace))
     }
 
     fn accept(&self, partition: PartitionId, events: &Events) {

@@ -124,6 +124,12 @@ pub async fn read_next(
     }
 }
 
+/// Which workspaces concern a group of subscribers. It is asked at each publication.
+pub trait Interest: Send + Sync + fmt::Debug {
+    /// Whether events of a workspace are delivered to the group.
+    fn has(&self, workspace: WorkspaceId) -> bool;
+}
+
 /// Publishes events to groups of subscribers.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug {
@@ -137,6 +143,16 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group
     /// gets events from then on; earlier ones are history, and are read from the event store.
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber>;
+
+    /// Joins a group that gets the events of some workspaces only: what is published while it has no interest
+    /// is history to it. A broker that cannot choose delivers all.
+    async fn subscribe_to_some(
+        &self,
+        group: &'static str,
+        _interest: Arc<dyn Interest>,
+    ) -> Box<dyn Subscriber> {
+        self.subscribe(group).await
+    }
 
     /// Sends a message to the other servers, if there are any. It may be lost.
     async fn tell(&self, _message: &ServerMessage) {}

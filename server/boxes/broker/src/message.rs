@@ -42,6 +42,23 @@ pub enum ServerMessage {
         /// The workspace.
         workspace: WorkspaceId,
     },
+    /// A workspace was reset: another one has its place and its people.
+    Moved {
+        /// The workspace that has ended.
+        workspace: WorkspaceId,
+        /// The one that has its place.
+        successor: WorkspaceId,
+    },
+    /// The views of one's own of a workspace have changed: one was created or deleted.
+    OwnViewsChanged {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
+    /// The stored class of a workspace has changed: what it is shown, or who is there.
+    ClassChanged {
+        /// The workspace.
+        workspace: WorkspaceId,
+    },
     /// A workspace is observed in the lab of a server: for the next minute the others send it the hops that
     /// they make there.
     HopsWanted {

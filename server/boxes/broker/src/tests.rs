@@ -13,11 +13,53 @@ use test_support::{open_workspace, received};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Broker as _, Events, Heard, PartitionId, ServerMessage, Subscriber, decode,
+    Broker as _, Events, Heard, Interest, PartitionId, ServerMessage, Subscriber, decode,
     in_process::InProcessBroker,
     read_next,
     relay::{Heads, Relay},
 };
+
+/// The events of one workspace.
+#[derive(Debug)]
+struct OnlyIn(WorkspaceId);
+
+impl Interest for OnlyIn {
+    fn has(&self, workspace: WorkspaceId) -> bool {
+        workspace == self.0
+    }
+}
+
+#[tokio::test]
+async fn a_group_with_an_interest_gets_the_events_of_its_workspaces_alone() {
+    let fixture = StoreFixture::new().await;
+    fixture.append("inventory-1", &[received(1)]).await;
+    let events = fixture.published().await;
+    let broker = InProcessBroker::new(Arc::clone(&fixture.store));
+    let other = WorkspaceId(uuid::Uuid::from_u128(7));
+    let mut all = broker.subscribe("all").await;
+    let mut some = broker
+        .subscribe_to_some("some", Arc::new(OnlyIn(fixture.workspace)))
+        .await;
+    for workspace in [other, fixture.workspace] {
+        let partition = PartitionId {
+            workspace,
+            partition: 0,
+        };
+        broker.publish(partition, events.clone()).await;
+        broker.publish_to(&["some"], partition, events.clone()).await;
+    }
+    for workspace in [other, fixture.workspace] {
+        let delivery = all.next().await.unwrap();
+        assert_eq!(delivery.partition().workspace, workspace);
+        delivery.acknowledge();
+    }
+    let delivery = some.next().await.unwrap();
+    assert_eq!(delivery.partition().workspace, fixture.workspace);
+    assert_eq!(delivery.events().len(), 2, "published, and published to it");
+    delivery.acknowledge();
+    broker.close();
+    assert!(some.next().await.is_none());
+}
 
 /// A store in a folder, with one workspace of one partition.
 struct StoreFixture {

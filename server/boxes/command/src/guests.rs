@@ -19,6 +19,10 @@ use uuid::Uuid;
 /// The least share of an address: a class of forty behind one address, and some who join twice.
 const LEAST_SHARE: u32 = 60;
 
+/// The share of an address where half of the places are as many: a school of 200 behind one address, and some
+/// who join twice.
+const SHARE_OF_SCHOOL: u32 = 240;
+
 /// The share of an address is one in this many places.
 const SHARES: u32 = 4;
 
@@ -29,9 +33,10 @@ const LEEWAY: Duration = Duration::from_mins(5);
 /// place.
 const CAPACITY: usize = 100_000;
 
-/// The share of one address in a number of places.
+/// The share of one address in a number of places: never more than half of them, unless they are few.
 pub(super) fn share_of_address(places: u32) -> u32 {
-    (places / SHARES).max(LEAST_SHARE)
+    let of_school = SHARE_OF_SCHOOL.min(places / 2);
+    (places / SHARES).max(of_school).max(LEAST_SHARE)
 }
 
 /// Where a person joins from, and how long their token lasts.
@@ -139,6 +144,25 @@ impl Guests {
         u32::try_from(gone.len()).unwrap_or(u32::MAX)
     }
 
+    /// The places of a workspace belong to the one that takes its place.
+    pub(super) fn move_to(&self, old: WorkspaceId, new: WorkspaceId) {
+        let mut places = self.places();
+        let of_old = |(workspace, _): &&(WorkspaceId, Uuid)| *workspace == old;
+        let people: Vec<_> = places.idle.keys().filter(of_old).copied().collect();
+        for (workspace, person) in people {
+            if let Some(guest) = places.idle.remove(&(workspace, person)) {
+                places.idle.insert((new, person), guest);
+            }
+        }
+        let of_old = |(workspace, _): &&(WorkspaceId, Option<IpAddr>)| *workspace == old;
+        let addresses: Vec<_> = places.of_address.keys().filter(of_old).copied().collect();
+        for (workspace, address) in addresses {
+            if let Some(taken) = places.of_address.remove(&(workspace, address)) {
+                *places.of_address.entry((new, address)).or_default() += taken;
+            }
+        }
+    }
+
     /// Forgets a workspace that has ended.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         let mut places = self.places();
@@ -189,6 +213,7 @@ mod tests {
         assert!(guests.take(workspace(2), HERE, Some(2)));
         assert!(guests.take(workspace(1), HERE, None), "there is no limit");
         assert_eq!((share_of_address(1_000), share_of_address(80)), (250, 60));
+        assert_eq!((share_of_address(500), share_of_address(300)), (240, 150));
     }
 
     #[test]
@@ -211,6 +236,18 @@ mod tests {
         assert!(guests.take(workspace(1), HERE, Some(2)));
         assert!(!guests.take(workspace(1), HERE, Some(2)), "one of them has acted");
         assert_eq!(guests.take_gone(workspace(1), at(130)), 1);
+    }
+
+    #[test]
+    fn the_places_of_a_workspace_that_is_reset_are_those_of_the_new_one() {
+        let guests = Guests::default();
+        enter(&guests, 1, HERE);
+        enter(&guests, 2, HERE);
+        guests.move_to(workspace(1), workspace(3));
+        assert!(!guests.take(workspace(3), HERE, Some(2)), "the address has both");
+        assert!(guests.take(workspace(1), HERE, Some(2)));
+        assert_eq!(guests.take_gone(workspace(3), at(70)), 2);
+        assert_eq!(guests.take_gone(workspace(1), at(70)), 0);
     }
 
     #[test]

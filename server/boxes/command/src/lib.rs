@@ -39,10 +39,11 @@ mod tests;
 mod workspaces;
 
 pub use append_port::{AppendPort, Isolation};
+pub use event_store::{ContentError, WorkspaceContent};
 pub use failure::{CommandFailure, StorageUnit};
 pub use guests::Visit;
 pub use intent::Intent;
 pub use service::{CommandService, Sender};
 pub use storage_quota::StorageLimits;
 pub use stored_documents::{StorageUsage, StoredDocuments};
-pub use workspaces::{Admission, AdmissionError, Workspaces};
+pub use workspaces::{Admission, AdmissionError, NewEducator, Workspaces};

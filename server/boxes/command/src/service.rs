@@ -10,6 +10,7 @@ use domain::{
         inbox::Inbox,
         order::{Order, OrderCommand, OrderEvidence},
         product::Product,
+        question::Question,
         user::{User, UserCommand},
     },
     decider::Decider as _,
@@ -32,7 +33,7 @@ use super::{
     failure::CommandFailure,
     guests::Guests,
     handlers::{
-        change_display_name, change_email, erase_user, payment_authorization, place_order,
+        change_display_name, change_email, erase_user, make_prediction, payment_authorization, place_order,
         read_notifications, register_user, reserved_stock, ship_order,
     },
     intent::Intent,
@@ -104,6 +105,29 @@ impl CommandService {
         Ok(())
     }
 
+    /// Begins the clock of a new workspace whose log has events up to a time, which the clock is not behind.
+    pub(super) async fn begin_clock_after(
+        &self,
+        workspace: WorkspaceId,
+        newest: Timestamp,
+    ) -> Result<(), StoreError> {
+        if newest <= self.repository.clock.now() {
+            return self.begin_clock(workspace, None).await;
+        }
+        let Some(clocks) = &self.repository.clocks else {
+            let reason = "this command service has no clocks of workspaces";
+            return Err(StoreError::Unavailable(reason.to_owned()));
+        };
+        let set = clocks.put_forward_to(workspace, newest).await;
+        set.map_err(|error| StoreError::Unavailable(format!("the workspace's clock: {error}")))?;
+        Ok(())
+    }
+
+    /// The most events of a sandbox; `None`: any number.
+    pub(super) const fn max_events(&self) -> Option<u64> {
+        self.repository.max_events
+    }
+
     /// Appends through this port.
     #[must_use]
     pub fn with_port(mut self, port: Arc<dyn AppendPort>) -> Self {
@@ -170,6 +194,11 @@ impl CommandService {
             Some(storage) => storage.reserve(workspace, Growth::document(bytes), false).await,
             None => Ok(()),
         }
+    }
+
+    /// The people of a workspace that is reset keep their places in the one that takes its place.
+    pub fn moved(&self, old: WorkspaceId, new: WorkspaceId) {
+        self.guests.move_to(old, new);
     }
 
     /// Removes a workspace that has ended from memory.
@@ -297,7 +326,9 @@ impl CommandService {
             Command::Email(command) => repository.execute::<Email>(intent, command, ()).await,
             Command::Inbox(command) => read_notifications::handle(repository, intent, command).await,
             Command::Inventory(command) => reserved_stock::handle(repository, intent, command).await,
+            Command::Prediction(command) => make_prediction::handle(repository, intent, command).await,
             Command::Product(command) => repository.execute::<Product>(intent, command, ()).await,
+            Command::Question(command) => repository.execute::<Question>(intent, command, ()).await,
             Command::Order(OrderCommand::PlaceOrder(order)) => {
                 place_order::handle(repository, intent, order).await
             }

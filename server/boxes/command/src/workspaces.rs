@@ -26,7 +26,8 @@ use super::{
 };
 use clock::SharedClock;
 use event_store::{
-    AdmissionOutcome, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
+    AdmissionOutcome, ContentError, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace,
+    WorkspaceContent, new_join_code,
 };
 
 /// How often a taken code is replaced before the opening fails.
@@ -52,6 +53,10 @@ impl Admission {
             .role(self.actor.role.as_str())
             .write();
     }
+}
+
+fn no_free_code() -> StoreError {
+    StoreError::Unavailable("no free join code was found".to_owned())
 }
 
 fn note_failed_join(reason: &'static str) {
@@ -84,9 +89,26 @@ pub enum AdmissionError {
     /// The template's events were not stored.
     #[error("the workspace could not be filled: {0}")]
     Template(#[from] CommandFailure),
+    /// The content has more events than a sandbox may have.
+    #[error("it has {events} events, and a sandbox has at most {most}")]
+    TooManyEvents {
+        /// Its events.
+        events: u64,
+        /// The limit.
+        most: u64,
+    },
     /// The event store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The educator of a new workspace.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewEducator<'a> {
+    /// Their id, where they are known elsewhere; by default a new one.
+    pub id: Option<Uuid>,
+    /// Their name; by default one in the language of the workspace.
+    pub name: Option<&'a str>,
 }
 
 /// Opens and finds workspaces.
@@ -147,6 +169,16 @@ impl Workspaces {
         violations.require_name(name, MAX_WORKSPACE_NAME, "name");
         require_display_name(&mut violations, display_name.trim(), "display_name");
         violations.require(
+            request.template.is_some(),
+            "template",
+            "is missing; send it, or a snapshot",
+        );
+        violations.require(
+            request.snapshot.is_none(),
+            "snapshot",
+            "cannot be combined with a template",
+        );
+        violations.require(
             request
                 .clock
                 .is_none_or(|at| (EARLIEST_CLOCK..=self.clock.now()).contains(&at)),
@@ -155,27 +187,117 @@ impl Workspaces {
         );
         violations.finish()?;
 
-        let mut workspace = Workspace {
-            id: WorkspaceId(self.clock.new_id()),
-            name: name.to_owned(),
-            template: request.template,
-            shards,
-            join_code: new_join_code(),
-            created_at: self.clock.now(),
+        let template = request.template.unwrap_or(Template::Empty);
+        let workspace = self.create(name, template, shards).await?;
+        self.commands.begin_clock(workspace.id, request.clock).await?;
+        self.fill(&workspace, language).await?;
+        let educator = NewEducator {
+            id: None,
+            name: Some(display_name),
         };
+        Ok(self.opened(workspace, educator, language))
+    }
+
+    /// Opens a workspace that begins with the content of another one, and is of the same number of
+    /// partitions. Its views fold it like any events.
+    pub async fn open_with(
+        &self,
+        content: &WorkspaceContent,
+        name: Option<&str>,
+        educator: NewEducator<'_>,
+        language: Language,
+    ) -> Result<Admission, AdmissionError> {
+        let name = name.unwrap_or(&template::texts(language).workspace_name).trim();
+        let mut violations = Violations::default();
+        violations.require_name(name, MAX_WORKSPACE_NAME, "name");
+        if let Some(name) = educator.name {
+            require_display_name(&mut violations, name.trim(), "display_name");
+        }
+        violations.finish()?;
+        let events = content.event_count();
+        if let Some(most) = self.commands.max_events()
+            && events > most
+        {
+            return Err(AdmissionError::TooManyEvents { events, most });
+        }
+        let mut workspace = self.new_workspace(name, content.template, content.shards);
+        let newest = content.events().iter().map(|event| event.recorded_at).max();
+        // Before there is an event: no timer may be judged by a clock that is behind it.
+        let begun_at = newest.unwrap_or(workspace.created_at);
+        self.commands.begin_clock_after(workspace.id, begun_at).await?;
         let mut attempts = 1;
-        while !self.store.create_workspace(&workspace).await? {
+        while !self
+            .store
+            .import_workspace(&workspace, content.in_workspace(workspace.id))
+            .await?
+        {
             if attempts == CODE_ATTEMPTS {
-                return Err(StoreError::Unavailable("no free join code was found".to_owned()).into());
+                return Err(no_free_code().into());
             }
             attempts += 1;
             workspace.join_code = new_join_code();
         }
-        self.commands.begin_clock(workspace.id, request.clock).await?;
+        Ok(self.opened(workspace, educator, language))
+    }
+
+    /// Opens the workspace that is to take the place of one that is reset: with the same name and number of
+    /// partitions, and filled with a template. Its join code is its own until
+    /// [`replace`](event_store::Lifecycle::replace).
+    pub async fn open_successor(
+        &self,
+        old: &Workspace,
+        template: Template,
+        language: Language,
+    ) -> Result<Workspace, AdmissionError> {
+        let workspace = self.create(&old.name, template, old.shards).await?;
+        self.commands.begin_clock(workspace.id, None).await?;
         self.fill(&workspace, language).await?;
-        let admission = self.admit(workspace, Role::Educator, display_name);
+        Ok(workspace)
+    }
+
+    /// What a workspace holds now, of at most this many bytes.
+    pub async fn content(
+        &self,
+        workspace: &Workspace,
+        most_bytes: usize,
+    ) -> Result<WorkspaceContent, ContentError> {
+        WorkspaceContent::read(&*self.store, workspace, most_bytes).await
+    }
+
+    fn new_workspace(&self, name: &str, template: Template, shards: u32) -> Workspace {
+        Workspace {
+            id: WorkspaceId(self.clock.new_id()),
+            name: name.to_owned(),
+            template,
+            shards,
+            join_code: new_join_code(),
+            created_at: self.clock.now(),
+        }
+    }
+
+    /// Creates a workspace without an event.
+    async fn create(&self, name: &str, template: Template, shards: u32) -> Result<Workspace, StoreError> {
+        let mut workspace = self.new_workspace(name, template, shards);
+        let mut attempts = 1;
+        while !self.store.create_workspace(&workspace).await? {
+            if attempts == CODE_ATTEMPTS {
+                return Err(no_free_code());
+            }
+            attempts += 1;
+            workspace.join_code = new_join_code();
+        }
+        Ok(workspace)
+    }
+
+    /// The admission of the person for whom a workspace was opened.
+    fn opened(&self, workspace: Workspace, educator: NewEducator<'_>, language: Language) -> Admission {
+        let name = educator.name.unwrap_or(&template::texts(language).educator_name);
+        let mut admission = self.admit(workspace, Role::Educator, name);
+        if let Some(id) = educator.id {
+            admission.actor.id = id;
+        }
         admission.note(SecurityEvent::WorkspaceOpened);
-        Ok(admission)
+        admission
     }
 
     /// Admits a person by a join code; case, spaces and hyphens do not matter.
@@ -196,7 +318,12 @@ impl Workspaces {
             Err(AdmissionError::UnknownCode) => note_failed_join("unknown_code"),
             Err(AdmissionError::Full(_)) => note_failed_join("full"),
             Err(AdmissionError::AddressFull(_)) => note_failed_join("address_full"),
-            Err(AdmissionError::Invalid(_) | AdmissionError::Template(_) | AdmissionError::Store(_)) => {}
+            Err(
+                AdmissionError::Invalid(_)
+                | AdmissionError::Template(_)
+                | AdmissionError::TooManyEvents { .. }
+                | AdmissionError::Store(_),
+            ) => {}
         }
         joined
     }
@@ -253,6 +380,13 @@ impl Workspaces {
     async fn release_gone(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
         let gone = self.commands.guests.take_gone(workspace, self.clock.now());
         Ok(gone > 0 && self.store.release(workspace, gone).await?)
+    }
+
+    /// Notes a guest who follows a workspace that was reset: the place is theirs already.
+    pub fn guest_follows(&self, workspace: WorkspaceId, guest: Uuid, visit: &Visit) {
+        self.commands
+            .guests
+            .enter(workspace, guest, visit, self.clock.now());
     }
 
     /// Notes that a guest's token lasts for this many seconds from now on.

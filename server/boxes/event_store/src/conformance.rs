@@ -118,6 +118,8 @@ macro_rules! conformance_suite {
             what_does_not_fit_is_refused_whole
             people_are_admitted_until_a_workspace_is_full
             a_workspace_without_activity_is_idle
+            a_workspace_is_replaced_under_its_join_code_or_nothing_happens
+            a_workspace_begins_with_the_content_of_another_and_goes_on_by_itself
             an_id_of_a_command_without_events_is_not_used_again
             commands_are_listed_by_id_from_events_and_rows
             the_chain_is_known_at_its_heads_and_at_each_position

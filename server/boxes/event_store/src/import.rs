@@ -6,6 +6,8 @@
 //! hash chain is refused. Memory does not grow with the log: the streams of each batch are read from the
 //! database.
 
+pub(super) mod dry;
+
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,

@@ -21,6 +21,7 @@ mod chain_head;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod content;
 mod digest;
 mod import;
 mod lifecycle;
@@ -47,10 +48,11 @@ use uuid::Uuid;
 
 pub use audit::{Audit, AuditedCommand, AuditedEvent, AuditedSnapshot, AuditedWorkspace};
 pub use chain_head::ChainHead;
+pub use content::{ContentError, WorkspaceContent};
 use database::{disk, postgres::is_permanent_refusal, schema::SchemaError};
 pub use digest::{DigestKey, UNKNOWN_BODY};
-pub use import::{AnsweredCommand, AnsweredStream, Import, ImportFault};
-pub use lifecycle::{AdmissionOutcome, Lifecycle, PurgeProgress};
+pub use import::{AnsweredCommand, AnsweredStream, Import, ImportFault, dry::DryImport};
+pub use lifecycle::{AdmissionOutcome, Lifecycle, PurgeProgress, Successor};
 pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
@@ -310,6 +312,14 @@ pub trait CommitObserver: Send + Sync {
 pub trait EventStore: Lifecycle + Audit {
     /// Creates a workspace with its partitions. `false`: the join code is taken, and nothing was created.
     async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError>;
+
+    /// Creates a workspace that begins with this content, which is [of it](WorkspaceContent::in_workspace):
+    /// all of it, or nothing. `false`: the join code is taken.
+    async fn import_workspace(
+        &self,
+        workspace: &Workspace,
+        content: WorkspaceContent,
+    ) -> Result<bool, StoreError>;
 
     /// The workspace with this id.
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError>;

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 
-use super::StoreError;
+use super::{StoreError, Workspace};
 
 /// The outcome of admitting a person to a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum PurgeProgress {
     Complete,
     /// Another server holds the workspace and deletes it.
     HeldElsewhere,
+}
+
+/// The workspace that has taken the place of one that was reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Successor {
+    /// It.
+    pub workspace: WorkspaceId,
+    /// When the other one was reset, by the machine's clock.
+    pub moved_at: Timestamp,
 }
 
 /// The lifecycle of workspaces; part of [`EventStore`](super::EventStore).
@@ -58,6 +67,16 @@ pub trait Lifecycle: Send + Sync + Debug {
         workspace: WorkspaceId,
         idle_since: Option<Timestamp>,
     ) -> Result<bool, StoreError>;
+
+    /// Marks a workspace as being purged, and gives its join code and its number of people to another one
+    /// that was opened for it, in one transaction: people join the new one from then on, and
+    /// [`successor`](Self::successor) leads there. `false`: one of the two does not exist, or `old` has
+    /// another join code by now; nothing was changed.
+    async fn replace(&self, old: &Workspace, new: WorkspaceId) -> Result<bool, StoreError>;
+
+    /// The workspace that has the place of one that was reset; it is known for two days. `None`: it was not
+    /// reset.
+    async fn successor(&self, workspace: WorkspaceId) -> Result<Option<Successor>, StoreError>;
 
     /// Marked workspaces of which rows are left.
     async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError>;

@@ -76,6 +76,12 @@ pub struct ManifestLab {
     pub dials: ManifestBundle,
     /// That of event handlers and dead letters.
     pub handlers: ManifestBundle,
+    /// That of views of one's own.
+    pub views: ManifestBundle,
+    /// That of lessons.
+    pub lessons: ManifestBundle,
+    /// That of the class, for its educator.
+    pub class: ManifestBundle,
     /// That of streams and events.
     pub log: ManifestBundle,
     /// The module that folds, which map, recordings and streams load when they first want a document.

@@ -5,6 +5,9 @@
 //! ended, or soon will, renews it, so that an active browser stays signed in. A guest's token becomes a
 //! session when it registers its guest; from then on every other token of that guest is refused.
 //!
+//! The token of a workspace that was reset is led to the one that has its place: a browser that loads a page
+//! gets a token of that at once, and every other request an answer that says where to go on.
+//!
 //! [`identify`] runs once for each request. A handler takes a [`Caller`], and so cannot skip the check. A
 //! request that changes something by a cookie must come from our own pages.
 
@@ -16,7 +19,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, Uri, header::AUTHORIZATION, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -27,12 +30,15 @@ use domain::{
 };
 
 use super::{
-    SharedGateway, language,
+    SharedGateway,
+    api::visit,
+    in_process::InProcess,
+    language,
     limits::{self, Address, Client},
     origin::Origin,
     problem::{ApiProblem, Kind},
     proxies, session_cookie,
-    tokens::{Bearer, SignedIn, TokenRefusal, VerifiedToken},
+    tokens::{Bearer, SignedIn, TTL_SECONDS, TokenRefusal, VerifiedToken},
 };
 use identity::{
     LookUpError, PeopleError, UserAccount,
@@ -41,6 +47,9 @@ use identity::{
 };
 use telemetry::security::{self, RequestSender, SecurityEvent, SecurityRecord};
 use uuid::Uuid;
+
+/// The beginning of the paths of the API.
+const API_PATH: &str = "/api/";
 
 /// The beginning of the paths at which a session begins, is renewed and ends.
 const SESSIONS_PATH: &str = "/api/v1/sessions";
@@ -55,6 +64,27 @@ pub(super) struct Caller {
     address: Client,
 }
 
+/// A person of a workspace that was reset, who has not followed yet.
+#[derive(Debug, Clone)]
+pub(super) struct Follower {
+    bearer: Arc<Bearer>,
+    successor: WorkspaceId,
+    by_cookie: bool,
+    address: Client,
+}
+
+impl Follower {
+    /// The workspace that has the place of theirs.
+    pub(super) fn successor(&self) -> WorkspaceId {
+        self.successor
+    }
+
+    /// Whether the token came in a cookie.
+    pub(super) fn is_browser(&self) -> bool {
+        self.by_cookie
+    }
+}
+
 /// The outcome of authenticating a request.
 #[derive(Debug, Clone)]
 pub(super) enum Authentication {
@@ -62,6 +92,8 @@ pub(super) enum Authentication {
     Anonymous,
     /// The token's workspace was purged.
     WorkspaceGone,
+    /// The token's workspace was reset, and another one has its place.
+    Moved(Follower),
     /// The token is not accepted.
     Refused(TokenRefusal),
     /// The status of the token's session cannot be looked up now.
@@ -75,9 +107,42 @@ impl Authentication {
     pub(super) fn caller(self) -> Option<Caller> {
         match self {
             Self::Accepted(caller) => Some(caller),
-            Self::Anonymous | Self::WorkspaceGone | Self::Refused(_) | Self::Unknown(_) => None,
+            Self::Anonymous | Self::WorkspaceGone | Self::Moved(_) | Self::Refused(_) | Self::Unknown(_) => {
+                None
+            }
         }
     }
+
+    /// The caller of a request with this method, or why there is none.
+    pub(super) fn require_caller(&self, method: &Method) -> Result<Caller, ApiProblem> {
+        let Self::Accepted(caller) = self else {
+            return Err(self.refusal().unwrap_or_else(unauthenticated));
+        };
+        // A program may send any Origin with its token; a cookie must not be used by another site's pages.
+        if caller.by_cookie && !method.is_safe() {
+            caller.require_same_site()?;
+        }
+        Ok(caller.clone())
+    }
+
+    /// Why there is no caller; `None`: there is one.
+    pub(super) fn refusal(&self) -> Option<ApiProblem> {
+        Some(match self {
+            Self::Accepted(_) => return None,
+            Self::WorkspaceGone => ApiProblem::workspace_gone(),
+            Self::Moved(follower) => ApiProblem::workspace_moved(follower.successor),
+            Self::Refused(refusal) => (*refusal).into(),
+            Self::Unknown(problem) => problem.clone(),
+            Self::Anonymous => unauthenticated(),
+        })
+    }
+}
+
+fn unauthenticated() -> ApiProblem {
+    ApiProblem::new(
+        Kind::Unauthenticated,
+        "send an access token as Authorization: Bearer, or open or join a workspace",
+    )
 }
 
 impl Caller {
@@ -117,6 +182,16 @@ impl Caller {
     /// The language that the request asks for; that of the account, unless another was chosen in the browser.
     pub(super) fn language(&self) -> Language {
         self.language
+    }
+
+    /// The caller as a person who follows to the workspace that takes the place of theirs.
+    pub(super) fn following(&self, successor: WorkspaceId) -> Follower {
+        Follower {
+            bearer: Arc::clone(&self.bearer),
+            successor,
+            by_cookie: self.by_cookie,
+            address: self.address,
+        }
     }
 
     /// The token's contents.
@@ -220,23 +295,9 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiProblem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
-        match parts.extensions.get::<Authentication>() {
-            Some(Authentication::Accepted(caller)) => {
-                // A program may send any Origin with its token; a cookie must not be used by another site's
-                // pages.
-                if caller.by_cookie && !parts.method.is_safe() {
-                    caller.require_same_site()?;
-                }
-                Ok(caller.clone())
-            }
-            Some(Authentication::WorkspaceGone) => Err(ApiProblem::workspace_gone()),
-            Some(Authentication::Refused(refusal)) => Err((*refusal).into()),
-            Some(Authentication::Unknown(problem)) => Err(problem.clone()),
-            Some(Authentication::Anonymous) | None => Err(ApiProblem::new(
-                Kind::Unauthenticated,
-                "send an access token as Authorization: Bearer, or open or join a workspace",
-            )),
-        }
+        let authentication = parts.extensions.get::<Authentication>();
+        let authentication = authentication.ok_or_else(unauthenticated)?;
+        authentication.require_caller(&parts.method)
     }
 }
 
@@ -260,13 +321,17 @@ async fn identify_from(
     let from = (request.uri(), address);
     let authentication = authenticate(gateway, request.headers(), from).await;
     let (authentication, cookies) = renew_if_due(gateway, authentication, request.headers(), from).await;
+    let parts = (request.method(), request.headers(), request.uri());
+    let (authentication, cookies) = follow_with_page(gateway, parts, (authentication, cookies)).await;
     if let Authentication::Refused(refusal) = &authentication {
         SecurityRecord::new(SecurityEvent::TokenRefused)
             .because(refusal.reason())
             .write();
     }
     let client = match &authentication {
+        _ if address == Client::InProcess => address,
         Authentication::Accepted(caller) => Client::Person(caller.workspace(), caller.actor().id),
+        Authentication::Moved(follower) => Client::Person(follower.successor, follower.bearer.actor.id),
         Authentication::Anonymous
         | Authentication::WorkspaceGone
         | Authentication::Refused(_)
@@ -313,6 +378,9 @@ pub(super) fn peer(request: &Request) -> Option<IpAddr> {
 
 /// The address of a request's client, which may be behind a proxy.
 pub(super) fn address_of(gateway: &SharedGateway, request: &Request) -> Client {
+    if request.extensions().get::<InProcess>().is_some() {
+        return Client::InProcess;
+    }
     let trusted = &gateway.limits.trusted_proxies;
     let client = peer(request).map(|peer| proxies::client_address(trusted, peer, request.headers()));
     Client::of_address(client)
@@ -357,14 +425,14 @@ async fn renew_if_due(
     gateway: &SharedGateway,
     authentication: Authentication,
     headers: &HeaderMap,
-    (uri, address): (&axum::http::Uri, Client),
+    (uri, address): (&Uri, Client),
 ) -> (Authentication, Vec<HeaderValue>) {
     let is_due = match &authentication {
         Authentication::Accepted(caller) => {
             caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer)
         }
         Authentication::Anonymous | Authentication::Refused(_) => true,
-        Authentication::WorkspaceGone | Authentication::Unknown(_) => false,
+        Authentication::WorkspaceGone | Authentication::Moved(_) | Authentication::Unknown(_) => false,
     };
     // A request about the session itself uses the refresh token in its handler.
     let is_about_sessions = uri.path().starts_with(SESSIONS_PATH);
@@ -385,7 +453,18 @@ async fn renew_if_due(
             };
             (Authentication::Accepted(caller), cookies)
         }
-        Ok(_) => (Authentication::WorkspaceGone, Vec::new()),
+        Ok((bearer, cookies)) => match gateway.presence.moved_to(bearer.workspace).await {
+            Some(successor) => {
+                let follower = Follower {
+                    bearer: Arc::new(bearer),
+                    successor,
+                    by_cookie: true,
+                    address,
+                };
+                (Authentication::Moved(follower), cookies)
+            }
+            None => (Authentication::WorkspaceGone, Vec::new()),
+        },
         Err(error) => {
             if !matches!(error, SignInError::SessionEnded) {
                 tracing::warn!(%error, "a session could not be renewed");
@@ -448,7 +527,7 @@ fn presented(headers: &HeaderMap, https: bool) -> Result<Option<(Cow<'_, str>, b
 async fn authenticate(
     gateway: &SharedGateway,
     headers: &HeaderMap,
-    (uri, address): (&axum::http::Uri, Client),
+    (uri, address): (&Uri, Client),
 ) -> Authentication {
     let (token, by_cookie) = match presented(headers, gateway.https) {
         Ok(Some(presented)) => presented,
@@ -460,7 +539,7 @@ async fn authenticate(
         Err(refusal) => return Authentication::Refused(refusal),
     };
     if !gateway.presence.is_there(token.bearer.workspace).await {
-        return Authentication::WorkspaceGone;
+        return left_behind(gateway, &token, by_cookie, address).await;
     }
     if let Err(refused) = accept(gateway, &token).await {
         return refused;
@@ -472,6 +551,79 @@ async fn authenticate(
         origin: Origin::of(headers, uri, &gateway.public),
         address,
     })
+}
+
+/// The bearer of a token whose workspace has ended. One whose token would be refused there does not follow.
+async fn left_behind(
+    gateway: &SharedGateway,
+    token: &VerifiedToken,
+    by_cookie: bool,
+    address: Client,
+) -> Authentication {
+    let Some(successor) = gateway.presence.moved_to(token.bearer.workspace).await else {
+        return Authentication::WorkspaceGone;
+    };
+    if let Err(refused) = accept(gateway, token).await {
+        return refused;
+    }
+    Authentication::Moved(Follower {
+        bearer: Arc::clone(&token.bearer),
+        successor,
+        by_cookie,
+        address,
+    })
+}
+
+/// A browser that loads a page of a workspace that was reset gets the session of the one that has its place.
+/// Other requests of that page belong to what it shows, and are refused with the way there.
+async fn follow_with_page(
+    gateway: &SharedGateway,
+    (method, headers, uri): (&Method, &HeaderMap, &Uri),
+    (authentication, cookies): (Authentication, Vec<HeaderValue>),
+) -> (Authentication, Vec<HeaderValue>) {
+    let Authentication::Moved(follower) = &authentication else {
+        return (authentication, cookies);
+    };
+    let is_page = method.is_safe() && !uri.path().starts_with(API_PATH);
+    if !follower.by_cookie || !is_page {
+        return (authentication, cookies);
+    }
+    match follow(gateway, follower).await {
+        Ok((bearer, token)) => {
+            let caller = Caller {
+                language: language::of(headers, None),
+                bearer,
+                by_cookie: true,
+                origin: Origin::of(headers, uri, &gateway.public),
+                address: follower.address,
+            };
+            let cookies = session_cookie::of_guest(gateway, token);
+            (Authentication::Accepted(caller), cookies)
+        }
+        Err(error) => {
+            tracing::error!(%error, "a browser could not follow to another workspace");
+            (authentication, cookies)
+        }
+    }
+}
+
+/// A token for a follower in the workspace that has the place of theirs, under the same name and role, and
+/// its bearer. An account of the old workspace is not in the new one: its person goes on as a guest.
+pub(super) async fn follow(
+    gateway: &SharedGateway,
+    follower: &Follower,
+) -> Result<(Arc<Bearer>, String), Box<dyn std::error::Error + Send + Sync>> {
+    let (workspace, actor) = (follower.successor, &follower.bearer.actor);
+    let token = gateway.tokens.issue(workspace, actor, TTL_SECONDS)?;
+    let bearer = gateway.tokens.verify(&token).await?;
+    let visit = visit(follower.address);
+    gateway.workspaces.guest_follows(workspace, actor.id, &visit);
+    SecurityRecord::new(SecurityEvent::WorkspaceJoined)
+        .person(workspace.0, actor.id)
+        .role(actor.role.as_str())
+        .because("reset")
+        .write();
+    Ok((bearer, token))
 }
 
 /// Accepts a verified token with the status of its session, or refuses it. An acceptance is used again for a

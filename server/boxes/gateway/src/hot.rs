@@ -34,6 +34,7 @@ use super::{
     assets, auth,
     control_characters::is_plain,
     headers,
+    in_process::InProcess,
     limits::Client,
     observability::{REQUEST_ID, request_id},
     origin::names_one_host,
@@ -129,7 +130,11 @@ async fn answer(gateway: &SharedGateway, headers: &HeaderMap, request: &Parts) -
             (LISTING, hot?)
         }
     };
-    gateway.rate.count(Client::Person(workspace, actor.id)).ok()?;
+    let client = match request.extensions.get::<InProcess>() {
+        Some(InProcess) => Client::InProcess,
+        None => Client::Person(workspace, actor.id),
+    };
+    gateway.rate.count(client).ok()?;
     let mut headers = headers.clone();
     if let Some(id) = request_id(gateway, &request.headers) {
         headers.insert(REQUEST_ID, id);

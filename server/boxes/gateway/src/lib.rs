@@ -18,6 +18,7 @@ mod headers;
 #[cfg(test)]
 mod hostile_bytes;
 mod hot;
+mod in_process;
 mod infographic;
 mod json_body;
 pub mod keys;
@@ -49,18 +50,23 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::RunningConsumer;
 use identity::People;
-use lab::{Lab, hops::Observatory, invariants::Invariants, recordings::Recordings};
+use lab::{
+    Lab, class::ClassKeeper, hops::Observatory, invariants::Invariants, own_views::OwnViewKeeper,
+    recordings::Recordings,
+};
 use lifecycle::{Presence, Sweeper};
 use mail::mailbox::Mailbox;
 use metrics_exporter_prometheus::PrometheusHandle;
 use monitor::inspection::Inspection;
 use query::{QueryApi, settled::Settlement};
 use search::Search;
+use teaching::{bots::Bots, runs::Lessons};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use account_mails::ResetQueue;
 pub use hot::Interface;
+pub use in_process::{InProcessApi, OpenedApi};
 use infographic::DrawnSheets;
 use limits::{
     Client, HeavyWork, MailRequests, OpeningLimit, PasswordAttempts, RateLimit, Turns, password_turns,
@@ -132,8 +138,16 @@ pub struct Dependencies {
     pub observatory: Arc<Observatory>,
     /// The invariants of workspaces, which are checked while a person looks or a dial is bent.
     pub invariants: Arc<Invariants>,
+    /// Keeps the classes of workspaces.
+    pub class: Arc<ClassKeeper>,
+    /// Keeps the views that people of workspaces define.
+    pub own_views: Arc<OwnViewKeeper>,
     /// Keeps recordings of the lab.
     pub recordings: Recordings,
+    /// Keeps the runs of lessons.
+    pub lessons: Arc<Lessons>,
+    /// Keeps the bots of classes.
+    pub bots: Arc<Bots>,
     /// Box 10, the query API.
     pub queries: Arc<QueryApi>,
     /// Tells when a correlation is settled: folded by every view, handled by every consumer.

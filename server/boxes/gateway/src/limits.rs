@@ -47,7 +47,7 @@ use uuid::Uuid;
 
 pub(super) use self::{
     attempts::{Account, Attempt, PasswordAttempts},
-    heavy_work::HeavyWork,
+    heavy_work::{HeavyWork, OnlyOne},
     mail_requests::MailRequests,
     turns::{Turn, Turns},
 };
@@ -98,6 +98,8 @@ pub(super) enum Client {
     TakingLess(IpAddr),
     /// The same for its requests for metrics: an operator's program must not wait for others of its address.
     Metrics(IpAddr),
+    /// This program itself, for a lesson or a bot whose beginning was charged.
+    InProcess,
 }
 
 /// The limit that a request is over, as the metrics name it.
@@ -162,7 +164,7 @@ impl Client {
     pub(super) fn address(self) -> Option<IpAddr> {
         match self {
             Self::Address(address) | Self::TakingLess(address) | Self::Metrics(address) => Some(address),
-            Self::Person(..) | Self::Workspace(_) => None,
+            Self::Person(..) | Self::Workspace(_) | Self::InProcess => None,
         }
     }
 
@@ -204,7 +206,7 @@ impl OpeningLimit {
 
     /// Counts one workspace of an address, or refuses it.
     pub(super) fn charge(&self, Address(address): Address) -> Result<(), ApiProblem> {
-        let Some((limiter, most)) = &self.0 else {
+        let Some((limiter, most)) = self.0.as_ref().filter(|_| address != Client::InProcess) else {
             return Ok(());
         };
         limiter.check_key(&address).map_err(|until| {
@@ -252,7 +254,7 @@ impl<C: Clock> RateLimit<C> {
 
     /// Counts a request or a frame of a socket when it arrives, or refuses it.
     pub(super) fn count(&self, client: Client) -> Result<(), ApiProblem> {
-        let Some((limiter, _)) = &self.0 else {
+        let Some((limiter, _)) = self.0.as_ref().filter(|_| client != Client::InProcess) else {
             return Ok(());
         };
         limiter
@@ -263,7 +265,7 @@ impl<C: Clock> RateLimit<C> {
     /// Charges a request that costs as much as `cost` requests, or refuses it. One of them was
     /// [counted](Self::count) when it arrived, so only the rest is charged.
     pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
-        let Some((limiter, quota)) = &self.0 else {
+        let Some((limiter, quota)) = self.0.as_ref().filter(|_| client != Client::InProcess) else {
             return Ok(());
         };
         // No more than the limit in all: a small limit must not make an expensive request impossible.
@@ -299,7 +301,11 @@ pub(super) fn charge_workspace(
     caller: &Caller,
     cost: u32,
 ) -> Result<(), ApiProblem> {
-    gateway.rate.charge(caller.address(), cost)?;
+    let address = caller.address();
+    if address == Client::InProcess {
+        return Ok(());
+    }
+    gateway.rate.charge(address, cost)?;
     gateway.rate.charge(Client::Workspace(caller.workspace()), cost)
 }
 
@@ -472,6 +478,18 @@ mod tests {
         assert!(problem.detail.contains("2 workspaces"), "{}", problem.detail);
         opening.charge(two).unwrap();
         OpeningLimit::new(None).charge(one).unwrap();
+    }
+
+    #[test]
+    fn a_request_of_this_program_itself_is_not_counted() {
+        let rate = RateLimit::new(NonZeroU32::new(1));
+        let opening = OpeningLimit::new(NonZeroU32::new(1));
+        for _ in 0..3 {
+            rate.count(Client::InProcess).unwrap();
+            rate.charge(Client::InProcess, COST_OF_OPENING).unwrap();
+            opening.charge(Address(Client::InProcess)).unwrap();
+        }
+        assert_eq!(Client::InProcess.address(), None);
     }
 
     #[test]

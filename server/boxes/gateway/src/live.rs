@@ -28,6 +28,7 @@ use std::time::Duration;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use domain::{
+    access::Role,
     control_character,
     wire::{ClientFrame, LabTopic, Problem, ServerFrame},
 };
@@ -48,7 +49,7 @@ use self::{
 };
 use super::{
     SharedGateway,
-    api::opened_dials,
+    api::{begin_if_led, class_answer, opened_dials},
     auth::Caller,
     json_body,
     limits::{Client, Limit, note_refusal},
@@ -67,6 +68,11 @@ pub(super) const READ_BUFFER_BYTES: usize = 2_048;
 /// Frames that wait for the same flush are written once they are longer than this together.
 pub(super) const WRITE_BUFFER_BYTES: usize = 8_192;
 
+/// Why a connection is closed whose workspace was purged.
+const GONE: &str = "the workspace is gone: it was purged";
+/// Why a connection is closed whose workspace was reset.
+const MOVED: &str = "the workspace was reset: the class goes on in a new one";
+
 /// How long the client may take to receive a frame.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most frames of the query API that are sent together, before the connection looks for something else.
@@ -76,6 +82,7 @@ const MAX_BATCH: usize = 64;
 pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket, permit: SocketPermit) {
     metrics::gauge!("foldline_live_connections").increment(1.0);
     let session = gateway.queries.live(caller.workspace(), caller.actor().clone());
+    let presence = gateway.class.enter(caller.workspace(), caller.actor());
     let mut connection = Connection {
         client: Client::Person(caller.workspace(), caller.actor().id),
         gateway,
@@ -95,7 +102,7 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
         socket,
         ..
     } = connection;
-    drop((session, lab));
+    drop((session, lab, presence));
     let shutdown_timeout = gateway.limits.shutdown_timeout();
     Box::pin(closing::close(socket, end, shutdown_timeout)).await;
     metrics::gauge!("foldline_live_connections").decrement(1.0);
@@ -132,6 +139,7 @@ impl Connection {
             let done = tokio::select! {
                 Some(signal) = signals.next() => match signal {
                     Signal::End(end) => Err(end),
+                    Signal::WorkspaceEnded => Err(Box::pin(self.workspace_end()).await),
                     Signal::Sessions(change) => {
                         Box::pin(access::check_after(change, &self.gateway, &self.caller)).await
                     }
@@ -167,6 +175,22 @@ impl Connection {
             if let Err(end) = done {
                 return end;
             }
+        }
+    }
+
+    /// The end of the connection with its workspace. One that was reset is left with the way to the workspace
+    /// that has its place, also where frames are held back.
+    async fn workspace_end(&mut self) -> Disconnect {
+        let Some(workspace) = self.gateway.presence.moved_to(self.caller.workspace()).await else {
+            return Disconnect::Close(close_code::POLICY, GONE);
+        };
+        let moved = ServerFrame::<()>::Moved { workspace };
+        match serde_json::to_string(&moved) {
+            Ok(text) => match in_time(self.socket.send(Message::text(text))).await {
+                Ok(()) => Disconnect::Close(close_code::POLICY, MOVED),
+                Err(lost) => lost,
+            },
+            Err(error) => defect(&error),
         }
     }
 
@@ -334,8 +358,8 @@ impl Connection {
         if let Some((field, _)) = of_view.iter().find(|(_, is_present)| *is_present) {
             return Err(ApiProblem::field(*field, "belongs to a view, and `lab` is none"));
         }
-        // What is bent is shown to everybody in the workspace.
-        if topic != LabTopic::Dials {
+        // What is bent is shown to everybody in the workspace, and so is what the class is shown.
+        if !matches!(topic, LabTopic::Dials | LabTopic::Class) {
             self.caller.require_lab_reader()?;
         }
         if let Some(lab) = &self.lab {
@@ -347,6 +371,12 @@ impl Connection {
             LabTopic::Hops => Followed::Hops(self.gateway.observatory.subscribe(workspace)?),
             LabTopic::Dials => Followed::Dials(self.gateway.lab.dials().subscribe(workspace).await?),
             LabTopic::Invariants => Followed::Invariants(self.gateway.invariants.subscribe(workspace)?),
+            LabTopic::Class => {
+                begin_if_led(&self.gateway, workspace, self.caller.actor()).await?;
+                // The roster shows orders too, which are no change of the class.
+                let has_roster = self.caller.actor().role == Role::Educator;
+                Followed::Class(self.gateway.class.subscribe(workspace, has_roster).await?)
+            }
         };
         self.lab.get_or_insert_default().add(id, followed, permit);
         Ok(())
@@ -390,6 +420,18 @@ impl Connection {
                 id,
                 data: json(&*answer)?,
             },
+            LabNews::Class(now) => {
+                let (workspace, actor) = (self.caller.workspace(), self.caller.actor());
+                let data = match class_answer(&self.gateway, workspace, actor, &now).await {
+                    Ok(answer) => json(&answer)?,
+                    Err(problem) => return self.refuse(Some(id), problem).await,
+                };
+                let lab = self.lab.as_deref_mut();
+                if !lab.is_some_and(|lab| lab.is_news(id, &data)) {
+                    return Ok(());
+                }
+                ServerFrame::Class { id, data }
+            }
         };
         self.send::<Value>(&frame).await
     }

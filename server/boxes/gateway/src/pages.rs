@@ -39,21 +39,24 @@ use domain::{
     access::Role,
     id::StreamName,
     token::ConsistencyToken,
+    view::own::offered_fields,
     wire::{
-        DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer, HandlersAnswer,
-        InvariantsAnswer, ListingAnswer, MailboxMessage, Page, Problem, ProjectionStatus, RecordingInfo,
-        SessionInfo, StoredEventAnswer, StreamInfo,
+        ClassAnswer, DeadLetterInfo, DialsAnswer, DocumentAnswer, EventPage, HandledAnswer, HandlersAnswer,
+        InvariantsAnswer, LessonRun, ListingAnswer, MailboxMessage, OfferedFields, OwnViewsAnswer, Page,
+        Problem, ProjectionStatus, RecordingInfo, RunInfo, SessionInfo, StoredEventAnswer, StreamInfo,
     },
 };
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
 use serde_json::Value;
 use tower_http::{CompressionLevel, compression::CompressionLayer};
+use uuid::Uuid;
 
 use super::{
     SharedGateway,
     api::{
-        dead_letter_page, event_answer, event_handlers, found_products, handled_event, mailbox_page,
-        newest_events_page, present_dials, session_info, stream_page, streams_page,
+        begin_if_led, class_answer, dead_letter_page, event_answer, event_handlers, found_products,
+        handled_event, learner, mailbox_page, newest_events_page, own_views, present_dials, session_info,
+        stream_page, streams_page,
     },
     assets,
     auth::{self, Authentication, Caller},
@@ -285,6 +288,9 @@ fn shell() -> impl leptos::IntoView {
                 recording: files(lab.recording),
                 dials: files(lab.dials),
                 handlers: files(lab.handlers),
+                views: files(lab.views),
+                lessons: files(lab.lessons),
+                class: files(lab.class),
                 log: files(lab.log),
                 folds: files(lab.folds),
             }),
@@ -480,6 +486,30 @@ impl Backend for SessionBackend {
         Ok((*lights).clone())
     }
 
+    async fn class(&self) -> Result<ClassAnswer, Problem> {
+        let caller = self.caller()?;
+        let (workspace, actor) = (caller.workspace(), caller.actor());
+        let begun = begin_if_led(&self.gateway, workspace, actor).await;
+        begun.map_err(ApiProblem::into_problem)?;
+        let now = self.gateway.class.of(workspace).await;
+        let now = now.map_err(|error| ApiProblem::from(error).into_problem())?;
+        class_answer(&self.gateway, workspace, actor, &now)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn own_views(&self) -> Result<OwnViewsAnswer, Problem> {
+        own_views(&self.gateway, self.caller()?)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn own_view_fields(&self) -> Result<OfferedFields, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        Ok(offered_fields().clone())
+    }
+
     async fn recordings(&self) -> Result<Vec<RecordingInfo>, Problem> {
         let caller = self.caller()?;
         caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
@@ -487,6 +517,20 @@ impl Backend for SessionBackend {
         recordings
             .await
             .map_err(|error| ApiProblem::from(error).into_problem())
+    }
+
+    async fn lesson_runs(&self) -> Result<Vec<RunInfo>, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        let runs = self.gateway.lessons.list(&learner(caller)).await;
+        runs.map_err(|error| ApiProblem::from(error).into_problem())
+    }
+
+    async fn lesson_run(&self, id: Uuid) -> Result<LessonRun, Problem> {
+        let caller = self.caller()?;
+        caller.require_lab_reader().map_err(ApiProblem::into_problem)?;
+        let run = self.gateway.lessons.read(&learner(caller), id).await;
+        run.map_err(|error| ApiProblem::from(error).into_problem())
     }
 }
 

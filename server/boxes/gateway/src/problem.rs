@@ -10,7 +10,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use domain::{control_character::ControlCharacter, rejection::Violation, wire::Problem};
+use domain::{control_character::ControlCharacter, id::WorkspaceId, rejection::Violation, wire::Problem};
 use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use super::tokens::TokenRefusal;
@@ -42,6 +42,8 @@ pub(super) enum Kind {
     PreconditionRequired,
     /// Another operation that excludes this one is running.
     Busy,
+    /// Something else is due before.
+    OutOfTurn,
     /// The body is too large.
     TooLarge,
     /// The body is not JSON.
@@ -54,6 +56,10 @@ pub(super) enum Kind {
     QuotaExceeded,
     /// The workspace was purged.
     Gone,
+    /// The sandbox of a lesson's run has ended.
+    RunEnded,
+    /// The workspace was reset, and another one has its place.
+    Moved,
     /// A defect of the server.
     Internal,
     /// A temporary failure; a retry may succeed.
@@ -77,12 +83,15 @@ impl Kind {
             Self::PreconditionFailed => "precondition-failed",
             Self::PreconditionRequired => "precondition-required",
             Self::Busy => "busy",
+            Self::OutOfTurn => "out-of-turn",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::Rejected => "rejected",
             Self::RateLimited => "rate-limited",
             Self::QuotaExceeded => "quota-exceeded",
             Self::Gone => "workspace-gone",
+            Self::RunEnded => "run-ended",
+            Self::Moved => "workspace-moved",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
             Self::TimedOut => "timed-out",
@@ -102,12 +111,15 @@ impl Kind {
             Self::PreconditionFailed => "Changed in the meantime",
             Self::PreconditionRequired => "The version is missing",
             Self::Busy => "Another operation is in progress",
+            Self::OutOfTurn => "Something else is due before",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Rejected => "Rejected by a rule",
             Self::RateLimited => "Too many requests",
             Self::QuotaExceeded => "The sandbox is full",
             Self::Gone => "The workspace is gone",
+            Self::RunEnded => "The run has ended",
+            Self::Moved => "The workspace was reset",
             Self::Internal => "Internal server error",
             Self::Unavailable => "Not available now",
             Self::TimedOut => "Timed out",
@@ -121,14 +133,14 @@ impl Kind {
             Self::Forbidden | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict | Self::Busy => StatusCode::CONFLICT,
+            Self::Conflict | Self::Busy | Self::OutOfTurn => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited | Self::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
-            Self::Gone => StatusCode::GONE,
+            Self::Gone | Self::RunEnded | Self::Moved => StatusCode::GONE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -161,6 +173,7 @@ impl ApiProblem {
                 current_version: None,
                 rule: None,
                 waiting_for: Vec::new(),
+                workspace: None,
             }),
             retry_after_seconds: None,
         }
@@ -186,6 +199,16 @@ impl ApiProblem {
             "this workspace is gone: it was purged by an educator, or because it had not been used for long; \
              open or join another",
         )
+    }
+
+    /// The workspace of the token was reset, and this one has its place.
+    pub(super) fn workspace_moved(successor: WorkspaceId) -> Self {
+        Self::new(
+            Kind::Moved,
+            "this workspace was reset, and the class goes on in a new one; send this token to \
+             POST /api/v1/sessions/follow for a token of that, or load a page of it",
+        )
+        .with(|problem| problem.workspace = Some(successor))
     }
 
     /// Over a rate limit; the client may retry after this number of seconds.
@@ -435,12 +458,15 @@ mod tests {
             Kind::PreconditionFailed,
             Kind::PreconditionRequired,
             Kind::Busy,
+            Kind::OutOfTurn,
             Kind::TooLarge,
             Kind::UnsupportedMediaType,
             Kind::Rejected,
             Kind::RateLimited,
             Kind::QuotaExceeded,
             Kind::Gone,
+            Kind::RunEnded,
+            Kind::Moved,
             Kind::Internal,
             Kind::Unavailable,
             Kind::TimedOut,

@@ -64,7 +64,8 @@ pub(super) fn note_query<A, E>(workspace: WorkspaceId, view: &str, answered: &Re
     if !hops::is_watched(workspace) {
         return Span::none();
     }
-    let lane = view::find(view).map(view::AnyView::name);
+    // One that was answered is a view of the program, or of the workspace's own.
+    let lane = Some(view).filter(|view| answered.is_ok() || view::find(view).is_some());
     let request = Span::current();
     let answer = if answered.is_ok() {
         hop_span!(Level::DEBUG, "API Gateway")

@@ -144,6 +144,15 @@ pub(super) fn begin(
     Ok(set_cookie(NAME, token, TTL_SECONDS, gateway.https).parse()?)
 }
 
+/// The cookies of a session without an account that has this token, in place of an earlier session's.
+pub(super) fn of_guest(gateway: &SharedGateway, token: String) -> Vec<HeaderValue> {
+    let access = set_cookie(NAME, token, TTL_SECONDS, gateway.https);
+    let refresh = set_cookie(REFRESH, String::new(), 0, gateway.https);
+    let cookies = [access, refresh].into_iter();
+    // Tokens and names are ASCII.
+    cookies.filter_map(|cookie| cookie.parse().ok()).collect()
+}
+
 /// Renews the token of a session without an account, so that it does not end while it is in use.
 pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut HeaderMap) {
     // The handler may have begun or ended a session itself.

@@ -40,6 +40,7 @@ pub(super) fn router(timeout: Duration) -> Router<SharedGateway> {
         .route("/session/open", post(workspaces::open))
         .route("/session/join", post(workspaces::join))
         .route("/session/leave", post(workspaces::leave))
+        .route("/session/copy", post(workspaces::enter_copy))
         .route("/session/register", post(account::register))
         .route("/session/sign-in", post(account::sign_in))
         .route("/session/name", post(account::change_name))

@@ -49,18 +49,17 @@ pub struct FileDeadLetters {
 }
 
 impl FileDeadLetters {
-    /// Opens the dead letters of the views and of these process managers in these stores.
+    /// Opens the dead letters of these views and of these process managers in these stores.
     pub async fn open(
         store: Arc<dyn EventStore>,
-        read_model: Arc<dyn DocumentStore>,
+        (read_model, views): (Arc<dyn DocumentStore>, Progress),
         (process_store, managers): (Arc<dyn DocumentStore>, Vec<Arc<dyn EventHandler>>),
         clock: SharedClock,
         workspace: WorkspaceId,
     ) -> Result<Self, MonitorError> {
         let workspace = find(&*store, workspace).await?.id;
         let managers = Progress::new(managers);
-        let of_views =
-            Context::without_server(Arc::clone(&store), read_model, Progress::default(), clock.clone());
+        let of_views = Context::without_server(Arc::clone(&store), read_model, views, clock.clone());
         let of_policies = Context::without_server(store, process_store, managers, clock);
         Ok(Self {
             workspace,

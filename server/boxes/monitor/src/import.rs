@@ -16,8 +16,12 @@ use super::{
     export::chain_head,
     import_rules::ImportRules,
 };
+use clock::SharedClock;
 use documents::ParkedCount;
-use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace, new_join_code};
+use event_store::{
+    AnsweredCommand, DryImport, EventStore, Import, ImportFault, StoreError, Workspace, WorkspaceContent,
+    new_join_code,
+};
 
 /// The longest line, in bytes: above that of an event with the longest texts that a command can have.
 const MAX_LINE: u64 = 1 << 20;
@@ -51,6 +55,9 @@ pub enum ImportError {
         /// The expected content.
         missing: String,
     },
+    /// The file has several workspaces, where one is taken.
+    #[error("the file has {0} workspaces, and one is taken at a time; nothing was imported")]
+    Several(usize),
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]
     Read(#[from] std::io::Error),
@@ -84,14 +91,7 @@ pub async fn import_lines(
     store: &dyn EventStore,
     import: &mut Import,
 ) -> Result<Vec<ImportedWorkspace>, ImportError> {
-    let mut reader = ImportReader {
-        store,
-        import,
-        imported: Vec::new(),
-        part: None,
-        current: None,
-        line: 0,
-    };
+    let mut reader = ImportReader::new(Some(store), import);
     let mut outcome = reader.read(&mut lines).await;
     let ImportReader { imported, import, .. } = reader;
     if outcome.is_ok() {
@@ -107,8 +107,25 @@ pub async fn import_lines(
     Ok(imported)
 }
 
+/// Reads the one workspace of a file into memory, with every check of an import, and stores nothing. The
+/// caller bounds the bytes of the file.
+pub async fn read_workspace(
+    mut lines: impl AsyncBufRead + Unpin,
+    clock: SharedClock,
+) -> Result<(Workspace, WorkspaceContent), ImportError> {
+    let (read, mut import) = DryImport::begin(clock);
+    ImportReader::new(None, &mut import).read(&mut lines).await?;
+    let mut workspaces = read.take();
+    match (workspaces.pop(), workspaces.len()) {
+        (Some(only), 0) => Ok(only),
+        // A file without one was refused.
+        (_, others) => Err(ImportError::Several(others + 1)),
+    }
+}
+
 struct ImportReader<'a> {
-    store: &'a dyn EventStore,
+    /// Absent where nothing is stored: then no workspace exists already.
+    store: Option<&'a dyn EventStore>,
     import: &'a mut Import,
     imported: Vec<ImportedWorkspace>,
     /// Which part of an export the last workspace was, until the last part.
@@ -134,7 +151,18 @@ struct WorkspaceImport {
     commands_total: u64,
 }
 
-impl ImportReader<'_> {
+impl<'a> ImportReader<'a> {
+    fn new(store: Option<&'a dyn EventStore>, import: &'a mut Import) -> Self {
+        Self {
+            store,
+            import,
+            imported: Vec::new(),
+            part: None,
+            current: None,
+            line: 0,
+        }
+    }
+
     async fn read(&mut self, lines: &mut (impl AsyncBufRead + Unpin)) -> Result<(), ImportError> {
         let mut bytes = Vec::new();
         loop {
@@ -269,8 +297,12 @@ impl ImportReader<'_> {
             return Err(self.fault(format!("workspace {id} is twice in this file")));
         }
         self.count(header.part)?;
-        let mut current = if let Some(existing) = self.store.workspace(id).await? {
-            if !self.is_the_same(&existing, &header).await? {
+        let existing = match self.store {
+            Some(store) => store.workspace(id).await?.map(|existing| (store, existing)),
+            None => None,
+        };
+        let mut current = if let Some((store, existing)) = existing {
+            if !is_the_same(store, &existing, &header).await? {
                 return Err(self.fault(format!("workspace {id} is there already, with other content")));
             }
             header.workspace = existing;
@@ -298,23 +330,6 @@ impl ImportReader<'_> {
         current.digest.update(text);
         self.current = Some(current);
         Ok(())
-    }
-
-    /// Whether a workspace has the content of the file: the last hash of a partition covers everything before
-    /// it.
-    async fn is_the_same(&self, existing: &Workspace, header: &WorkspaceHeader) -> Result<bool, ImportError> {
-        let of_file = &header.workspace;
-        if (existing.shards, existing.created_at) != (of_file.shards, of_file.created_at) {
-            return Ok(false);
-        }
-        let head = self.store.head(existing.id).await?;
-        for (partition, expected) in (0..existing.shards).zip(&header.heads) {
-            let found = chain_head(self.store, existing, partition, head.position(partition)).await?;
-            if found != *expected {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Writes the entries that have been read.
@@ -392,6 +407,26 @@ impl ImportReader<'_> {
         });
         Ok(())
     }
+}
+
+/// Whether a workspace has the content of the file: the last hash of a partition covers everything before it.
+async fn is_the_same(
+    store: &dyn EventStore,
+    existing: &Workspace,
+    header: &WorkspaceHeader,
+) -> Result<bool, ImportError> {
+    let of_file = &header.workspace;
+    if (existing.shards, existing.created_at) != (of_file.shards, of_file.created_at) {
+        return Ok(false);
+    }
+    let head = store.head(existing.id).await?;
+    for (partition, expected) in (0..existing.shards).zip(&header.heads) {
+        let found = chain_head(store, existing, partition, head.position(partition)).await?;
+        if found != *expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn line_fault(line: u64, reason: String) -> ImportError {

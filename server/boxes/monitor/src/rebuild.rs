@@ -27,10 +27,10 @@ use projection::{Context, PartitionId, progress::Progress, rebuild::Rebuilds};
 /// How often the progress is written.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Rebuilds a view in the files of a data folder.
+/// Rebuilds a view in the files of a data folder. `progress` has the views that there are.
 pub async fn rebuild_files(
     store: Arc<dyn EventStore>,
-    read_model: Arc<dyn DocumentStore>,
+    (read_model, progress): (Arc<dyn DocumentStore>, Progress),
     clock: SharedClock,
     workspace: WorkspaceId,
     name: &str,
@@ -38,7 +38,7 @@ pub async fn rebuild_files(
 ) -> Result<(), MonitorError> {
     let workspace = find(&*store, workspace).await?.id;
     let head = store.head(workspace).await?;
-    let context = Context::without_server(store, read_model, Progress::default(), clock);
+    let context = Context::without_server(store, read_model, progress, clock);
     for (partition, position) in head.iter() {
         context
             .progress

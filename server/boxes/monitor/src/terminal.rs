@@ -12,11 +12,11 @@ use domain::{
 
 use super::{
     checkpoint::CheckpointError,
-    verify::{VerifyError, verify},
+    verify::{VerifyError, verify_views},
 };
 use documents::{DocumentStore, DocumentStoreError};
 use event_store::{AuditedWorkspace, Direction, EventStore, StoreError, Workspace};
-use projection::{dead_letters::DeadLetterError, rebuild::RebuildError};
+use projection::{dead_letters::DeadLetterError, progress::Progress, rebuild::RebuildError};
 
 /// Rows that are read at a time.
 const PAGE: u32 = 500;
@@ -176,10 +176,21 @@ pub async fn stream(
 /// The most workspaces that a database fails for before it counts as gone.
 const MOST_UNAVAILABLE: usize = 3;
 
-/// Verifies one workspace, or all. One that cannot be verified is named, and the others are verified.
+/// Verifies one workspace, or all, with the views of the program. One that cannot be verified is named, and
+/// the others are verified.
 pub async fn verify_all(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
+    workspace: Option<WorkspaceId>,
+    out: &mut dyn Write,
+) -> Result<(), MonitorError> {
+    verify_defined(store, (read_model, &Progress::default()), workspace, out).await
+}
+
+/// The same, also with the views that workspaces have defined for themselves: those of a progress.
+pub async fn verify_defined(
+    store: &dyn EventStore,
+    (read_model, defined): (&dyn DocumentStore, &Progress),
     workspace: Option<WorkspaceId>,
     out: &mut dyn Write,
 ) -> Result<(), MonitorError> {
@@ -198,7 +209,10 @@ pub async fn verify_all(
         after = Some(*last);
         for (id, read) in page {
             let verified = match read {
-                Ok(workspace) => verify(store, read_model, &workspace).await,
+                Ok(workspace) => {
+                    let views = defined.views_in(workspace.id);
+                    verify_views(store, read_model, &workspace, &views).await
+                }
                 Err(error) => {
                     writeln!(out, "{id}  NOT WELL  it cannot be read")?;
                     writeln!(out, "    {error}")?;

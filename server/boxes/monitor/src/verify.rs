@@ -37,7 +37,7 @@ use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use domain::{
     token::ConsistencyToken,
-    view::{self, DocumentError},
+    view::{self, AnyView, DocumentError},
     wire::{ProjectionStatus, VerifyReport},
 };
 use tokio::{task::spawn_blocking, time::Instant};
@@ -130,9 +130,19 @@ pub async fn verify(
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
 ) -> Result<VerifyReport, VerifyError> {
+    verify_views(store, read_model, workspace, view::all()).await
+}
+
+/// The same with these views, among them those that people of the workspace have defined.
+pub async fn verify_views(
+    store: &dyn EventStore,
+    read_model: &dyn DocumentStore,
+    workspace: &Workspace,
+    views: &[&'static dyn AnyView],
+) -> Result<VerifyReport, VerifyError> {
     let head = store.head(workspace.id).await?;
-    let (mut report, moments) = compare_views(store, read_model, workspace, LIMITS).await?;
-    let behind = stalled_partitions(read_model, workspace, &head, moments).await?;
+    let (mut report, moments) = compare(store, read_model, (workspace, views), LIMITS).await?;
+    let behind = stalled_partitions(read_model, workspace, &head, &moments).await?;
     report.findings.extend(behind);
     report.findings.truncate(MAX_FINDINGS);
     Ok(report)
@@ -148,28 +158,31 @@ pub async fn verify_running(
 ) -> Result<VerifyReport, VerifyError> {
     // Read before the views: they must contain what is folded by now.
     let folded = projections.status(workspace.id).await?;
-    let (mut report, moments) = compare_views(store, read_model, workspace, LIMITS).await?;
-    report.findings.extend(lost_views(&folded, &moments));
+    let views = projections.progress().views_in(workspace.id);
+    let (mut report, moments) = compare(store, read_model, (workspace, &views), LIMITS).await?;
+    report.findings.extend(lost_views(workspace, &folded, &moments));
     let now = projections.status(workspace.id).await?;
     report.findings.extend(now.iter().flat_map(stopped_lanes));
     report.findings.truncate(MAX_FINDINGS);
     Ok(report)
 }
 
-/// The token of a view when it was read.
-type ReadPosition = (&'static str, ConsistencyToken);
+/// A view, and its token when it was read.
+type ReadPosition = (&'static dyn AnyView, ConsistencyToken);
 
 /// The views that are behind what their lanes have folded.
-fn lost_views(folded: &[ProjectionStatus], moments: &[ReadPosition]) -> Vec<String> {
+fn lost_views(workspace: &Workspace, folded: &[ProjectionStatus], moments: &[ReadPosition]) -> Vec<String> {
     let mut findings = Vec::new();
     for status in folded {
-        let read = moments.iter().find(|(view, _)| *view == status.view);
-        if let Some((view, as_of)) = read
+        let read = moments
+            .iter()
+            .find(|(view, _)| view.name_in(workspace.id) == status.view);
+        if let Some((_, as_of)) = read
             && !as_of.covers(&status.as_of)
         {
             findings.push(format!(
-                "{view}: it was folded as far as {}, and is as of {as_of} now",
-                status.as_of
+                "{}: it was folded as far as {}, and is as of {as_of} now",
+                status.view, status.as_of
             ));
         }
     }
@@ -197,10 +210,11 @@ async fn stalled_partitions(
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
     head: &ConsistencyToken,
-    moments: Vec<ReadPosition>,
+    moments: &[ReadPosition],
 ) -> Result<Vec<String>, VerifyError> {
-    let mut behind: Vec<(&'static str, u32, u64)> = Vec::new();
+    let mut behind: Vec<(&'static dyn AnyView, u32, u64)> = Vec::new();
     for (view, as_of) in moments {
+        let view = *view;
         let lanes = head
             .iter()
             .map(|(partition, _)| (view, partition, as_of.position(partition)));
@@ -209,8 +223,8 @@ async fn stalled_partitions(
     let until = Instant::now() + STALL_LIMIT;
     while !behind.is_empty() && Instant::now() < until {
         tokio::time::sleep(POLL_INTERVAL).await;
-        for view in view::all() {
-            if behind.iter().any(|(of, ..)| *of == view.name()) {
+        for (view, _) in moments {
+            if behind.iter().any(|(of, ..)| of.name() == view.name()) {
                 // No document has this key; the answer contains the view's token.
                 let as_of = match read_model.document(workspace.id, view.name(), "").await {
                     // Damage since it was copied: the next verification finds it.
@@ -218,13 +232,13 @@ async fn stalled_partitions(
                     read => read?.as_of,
                 };
                 behind.retain(|(of, partition, position)| {
-                    *of != view.name() || as_of.position(*partition) == *position
+                    of.name() != view.name() || as_of.position(*partition) == *position
                 });
             }
         }
     }
-    let finding = |(view, partition, position): (&str, u32, u64)| {
-        let head = head.position(partition);
+    let finding = |(view, partition, position): (&'static dyn AnyView, u32, u64)| {
+        let (view, head) = (view.name_in(workspace.id), head.position(partition));
         format!("{view}: partition {partition} is folded as far as {position} of {head}, and does not move")
     };
     Ok(behind.into_iter().map(finding).collect())
@@ -232,16 +246,16 @@ async fn stalled_partitions(
 
 /// Checks the log and compares each view as of the token at which it was read. Returns those tokens too.
 /// Damage is a finding, and hides nothing else as far as possible.
-async fn compare_views(
+async fn compare(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
-    workspace: &Workspace,
+    (workspace, compared): (&Workspace, &[&'static dyn AnyView]),
     limits: Limits,
 ) -> Result<(VerifyReport, Vec<ReadPosition>), VerifyError> {
     let mut scratch = Scratch::open().await?;
     // Before the log is read: it then has every event that they have folded.
     let mut views = Vec::new();
-    for view in view::all() {
+    for view in compared {
         let copied = StoredView::copy(read_model, workspace.id, *view, limits.page, &mut scratch);
         views.push(copied.await?);
     }
@@ -276,7 +290,7 @@ async fn compare_views(
             findings.compare(stored, &mut scratch).await?;
         }
         if stored.damage.is_none() {
-            moments.push((stored.view.name(), stored.as_of.clone()));
+            moments.push((stored.view, stored.as_of.clone()));
         }
     }
     scratch.close().await?;
@@ -287,6 +301,17 @@ async fn compare_views(
         differences: Vec::new(),
     };
     Ok((report, moments))
+}
+
+/// The same for the views of the program.
+#[cfg(test)]
+async fn compare_views(
+    store: &dyn EventStore,
+    read_model: &dyn DocumentStore,
+    workspace: &Workspace,
+    limits: Limits,
+) -> Result<(VerifyReport, Vec<ReadPosition>), VerifyError> {
+    compare(store, read_model, (workspace, view::all()), limits).await
 }
 
 /// How much of a log was read.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, wire::DeadLetterOutcome};
+use domain::{id::WorkspaceId, view::own, wire::DeadLetterOutcome};
 use uuid::Uuid;
 
 use super::{
@@ -99,6 +99,13 @@ impl DeadLetters {
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         let documents = &self.context.documents;
+        let progress = &self.context.progress;
+        let view = view.map(|view| match progress.lane_name(workspace, view) {
+            Some(lane) => lane,
+            // No handler has the empty name, and people do not know that of a slot.
+            None if own::slot(view).is_some() => "",
+            None => view,
+        });
         let mut letters = documents.dead_letters(workspace, view, after, limit).await?;
         let commands = refused_commands::list(&self.context, workspace, view).await?;
         if !commands.is_empty() {
@@ -107,7 +114,21 @@ impl DeadLetters {
             letters.sort_by_key(DeadLetter::key);
             letters.truncate(limit as usize);
         }
-        Ok(letters)
+        Ok(letters
+            .into_iter()
+            .map(|letter| self.named(workspace, letter))
+            .collect())
+    }
+
+    /// A dead letter with the name that people know its view by.
+    fn named(&self, workspace: WorkspaceId, mut letter: DeadLetter) -> DeadLetter {
+        let name = self
+            .context
+            .progress
+            .name_in(workspace, &letter.view)
+            .into_owned();
+        letter.view = name;
+        letter
     }
 
     /// The events that wait behind a dead letter after a position, in order, at most `limit`; none wait
@@ -204,6 +225,7 @@ impl DeadLetters {
                 projection.view = handler.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
                 held = dead_letter.is_some(), "a dead letter was retried or discarded"
             );
+            let dead_letter = dead_letter.map(|letter| self.named(workspace, letter));
             return Ok(ReleaseOutcome { applied, dead_letter });
         }
     }
@@ -229,7 +251,8 @@ impl DeadLetters {
         let mut poison = Vec::new();
         loop {
             if handler.documents().is_none() {
-                match effect_delivery::release(handler, lane, &events, &poison).await {
+                let released = effect_delivery::release(&self.context, handler, lane, &events, &poison);
+                match released.await {
                     Ok(()) => {}
                     Err(EffectError::Event(fault)) => {
                         poison.push(poison_event(fault, held));

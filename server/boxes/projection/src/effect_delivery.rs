@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 use super::{
     Context,
     effect::{EffectError, Work},
-    fold::{PoisonEvent, REFUSED, panic_message},
+    fold::{POISONED, PoisonEvent, REFUSED, panic_message},
     handler::EventHandler,
     lane_error::LaneError,
     lane_hops::{EventSpans, after_error},
@@ -22,8 +22,8 @@ use super::{
 /// Dead letters that are read at a time.
 const PAGE: u32 = 200;
 
-/// Delivers a lane's next events, except those that are poison or held back. The caller holds the lock of the
-/// view's lanes, so that no event is released meanwhile.
+/// Delivers a lane's next events, except those that are poison or held back, unless a dial poisons one of
+/// them. The caller holds the lock of the handler's lanes, so that no event is released meanwhile.
 pub(super) async fn deliver(
     context: &Context,
     handler: &dyn EventHandler,
@@ -39,8 +39,9 @@ pub(super) async fn deliver(
     };
     let spans = EventSpans::of_write(handler, work.partition, &work.events);
     let span = spans.first().unwrap_or_else(Span::none);
-    let performed = perform(handler, &work).instrument(span).await;
-    let performed = performed.map_err(LaneError::from);
+    let poisoned = poisoned_type(context, lane);
+    let performed = perform(handler, &work, poisoned.as_deref());
+    let performed = performed.instrument(span).await.map_err(LaneError::from);
     spans.end(|event| match (&event.decoded, &performed) {
         (Ok(typed), _) if !handler.writes(typed) => None,
         (_, Ok(())) => Some(HopOutcome::Done),
@@ -71,6 +72,7 @@ async fn due_events(
 
 /// Delivers parked events, up to the first that is poison.
 pub(super) async fn release(
+    context: &Context,
     handler: &dyn EventHandler,
     lane: &LaneId,
     events: &Events,
@@ -86,7 +88,13 @@ pub(super) async fn release(
     if work.events.is_empty() {
         return Ok(());
     }
-    perform(handler, &work).await
+    perform(handler, &work, poisoned_type(context, lane).as_deref()).await
+}
+
+/// The type of events that a dial poisons for the lanes of a handler.
+fn poisoned_type(context: &Context, lane: &LaneId) -> Option<String> {
+    let progress = context.progress.of(lane.scope.workspace, lane.scope.view)?;
+    progress.controls().dials()?.poison.clone()
 }
 
 fn partition_of(lane: &LaneId) -> PartitionId {
@@ -96,16 +104,17 @@ fn partition_of(lane: &LaneId) -> PartitionId {
     }
 }
 
-/// An event that cannot be decoded, or at which the handler panics, is at fault.
-async fn perform(handler: &dyn EventHandler, work: &Work) -> Result<(), EffectError> {
+/// An event that cannot be decoded, that a dial poisons, or at which the handler panics, is at fault. What is
+/// known to be at fault has no effect.
+async fn perform(handler: &dyn EventHandler, work: &Work, poisoned: Option<&str>) -> Result<(), EffectError> {
     for event in &work.events {
-        if let Err(error) = &event.decoded {
-            return Err(FoldFault {
-                position: event.position,
-                reason: error.to_string(),
-            }
-            .into());
-        }
+        let reason = match &event.decoded {
+            _ if poisoned == Some(event.event_type.as_str()) => POISONED.to_owned(),
+            Err(error) => error.to_string(),
+            Ok(_) => continue,
+        };
+        let position = event.position;
+        return Err(FoldFault { position, reason }.into());
     }
     match perform_catching_panics(handler, work).await {
         // The events are tried one by one to find the one at fault; the handler recognises those that it has

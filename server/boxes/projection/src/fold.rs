@@ -27,7 +27,7 @@ use documents::{FoldFault, FoldInput, ParkedEvent, ParkedState, Scope, StoredDoc
 pub(super) const REFUSED: &str = "the database refuses the documents that the view makes of it";
 
 /// The reason of a dead letter that a dial of the lab has made.
-pub(super) const POISONED: &str = "an educator has poisoned events of this type for the view";
+pub(super) const POISONED: &str = "an educator has poisoned events of this type here";
 
 /// The events of one batch, each with the keys that it touches.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub struct FoldContext<'a> {
     pub poison: &'a [PoisonEvent],
     /// Whether to record what each event did.
     pub track_changes: bool,
-    /// Events of this type cannot be applied.
+    /// Events of this type cannot be folded into documents. Where there are none, the delivery has decided.
     pub poisoned_type: Option<&'a str>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> Batch<'a> {
                 folded.parked.push(parked(event, poison, how));
                 continue;
             }
-            if how.poisoned_type == Some(event.event_type.as_str()) {
+            if self.view.is_some() && how.poisoned_type == Some(event.event_type.as_str()) {
                 return Err(POISONED.to_owned());
             }
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;

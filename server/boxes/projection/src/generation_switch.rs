@@ -1,7 +1,7 @@
 //! Switches a view to another generation, after a rebuild by this server or by another, and follows what
 //! another server has changed without an event.
 
-use domain::{id::WorkspaceId, token::ConsistencyToken};
+use domain::{id::WorkspaceId, token::ConsistencyToken, view::own};
 
 use super::{Changes, Commit, Context, dead_letter_gauge};
 use broker::PartitionId;
@@ -66,6 +66,9 @@ pub(super) async fn follow_switch(
     workspace: WorkspaceId,
     live: u64,
 ) -> Result<(), DocumentStoreError> {
+    if is_of_another_view(context, workspace, view, live).await? {
+        return Ok(());
+    }
     let scope = Scope {
         workspace,
         view,
@@ -100,8 +103,30 @@ pub(super) async fn follow_change(
             progress.note_release(partition, position);
         }
         announce(context, scope, &stored.as_of).await;
-    } else {
+    } else if !is_of_another_view(context, workspace, view, stored.generation).await? {
         switched(context, scope, &stored.as_of).await;
     }
     Ok(())
+}
+
+/// Whether another server has deleted the view of one's own in a slot, so that a generation of it is of
+/// another view or of none. Then the view that is known here has ended, and what is in the slot is read
+/// again. The caller holds the lock of the view's lanes.
+async fn is_of_another_view(
+    context: &Context,
+    workspace: WorkspaceId,
+    view: &str,
+    live: u64,
+) -> Result<bool, DocumentStoreError> {
+    let Some(slot) = own::slot(view) else {
+        return Ok(false);
+    };
+    let Some(progress) = context.progress.of(workspace, view) else {
+        return Ok(true);
+    };
+    if progress.generation() == live || context.progress.own_views().confirm(workspace, slot).await? {
+        return Ok(false);
+    }
+    context.progress.undefine(workspace, slot);
+    Ok(true)
 }

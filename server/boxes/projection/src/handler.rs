@@ -1,7 +1,7 @@
 //! What handles events: a projection, a process manager or a consumer. All three share one runner, and with
 //! it checkpoints, retries, dead letters, pauses and restarts.
 
-use std::fmt::Debug;
+use std::{borrow::Cow, fmt::Debug};
 
 use async_trait::async_trait;
 use domain::{
@@ -51,6 +51,15 @@ pub trait EventHandler: Send + Sync + Debug {
     /// The name of its lanes, in checkpoints, dead letters, metrics and `/settled`. It is stored, and never
     /// changes.
     fn name(&self) -> &'static str;
+
+    /// The name that people of a workspace know it by: that of a view of their own is another one than that
+    /// of its lanes.
+    fn name_in(&self, workspace: WorkspaceId) -> Cow<'static, str> {
+        match self.documents() {
+            Some(view) => view.name_in(workspace),
+            None => Cow::Borrowed(self.name()),
+        }
+    }
 
     /// The view that events are folded into, for a projection or a process manager. Its documents change in
     /// the transaction that moves the checkpoint.

@@ -15,9 +15,8 @@ impl Projections {
     pub async fn handlers(&self, workspace: WorkspaceId) -> Result<Vec<HandlerStatus>, DocumentStoreError> {
         let context = &self.context;
         let mut handlers = Vec::new();
-        for mut status in self.status(workspace).await? {
-            let progress = context.progress.of(workspace, &status.view);
-            let Some((handler, progress)) = context.progress.handler(&status.view).zip(progress) else {
+        for (handler, mut status) in self.lane_status(workspace).await? {
+            let Some(progress) = context.progress.of(workspace, handler.name()) else {
                 continue;
             };
             let refused = refused_commands::list(context, workspace, Some(handler.name())).await?;
@@ -55,7 +54,7 @@ impl Projections {
                 self.passed(scope, event).await?
             };
             answers.push(HandledBy {
-                name: handler.name().to_owned(),
+                name: handler.name_in(workspace).into_owned(),
                 kind: handler.kind(),
                 handling,
                 reason,

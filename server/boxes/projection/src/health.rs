@@ -91,6 +91,13 @@ impl Health {
         report(&failing);
     }
 
+    /// Forgets a view of a workspace that is not there any more.
+    pub(crate) fn end_view(&self, workspace: WorkspaceId, view: &str) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.retain(|(of, partition), _| partition.workspace != workspace || *of != view);
+        report(&failing);
+    }
+
     /// The lanes of a view that are failing.
     pub fn failing(&self, view: &str, workspace: WorkspaceId) -> Vec<FailingLane> {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

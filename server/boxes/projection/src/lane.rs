@@ -117,9 +117,10 @@ impl Lane {
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
-    /// Whether the workspace was purged.
+    /// Whether the workspace was purged, or has no such view of its own any more.
     fn has_ended(&self) -> bool {
-        self.context.progress.has_ended(self.partition.workspace)
+        let (progress, workspace) = (&self.context.progress, self.partition.workspace);
+        progress.has_ended(workspace) || !progress.has(workspace, self.handler.name())
     }
 
     /// Panics if the lab has requested a crash of this lane.
@@ -334,7 +335,7 @@ impl Lane {
         }
         // Otherwise another task of this lane was first; the caller looks again.
         let is_next = progress.folded().position(partition) == from;
-        if context.progress.has_ended(workspace) || !is_next {
+        if context.progress.has_ended(workspace) || progress.is_over() || !is_next {
             return Ok(());
         }
         progress.controls().fail_if_requested()?;

@@ -1,5 +1,5 @@
-//! The lab's controls of a view's lanes in one workspace: its dials, and crashes. They are in memory; the lab
-//! stores the dials and bends the lanes again after a restart. At rest a look at them costs one load.
+//! The lab's controls of a handler's lanes in one workspace: its dials, and crashes. They are in memory; the
+//! lab stores the dials and bends the lanes again after a restart. At rest a look at them costs one load.
 
 use std::{
     collections::BTreeSet,
@@ -22,13 +22,13 @@ use super::lane_error::LaneError;
 /// The message of a panic that an educator has asked for.
 pub(super) const REQUESTED_CRASH: &str = "an educator had this lane crash";
 
-/// Decides which transactions of a view's lanes fail.
+/// Decides which transactions of a handler's lanes fail.
 pub trait TransactionFaults: Send + Sync + Debug {
     /// Whether the next transaction fails. Each call is for another transaction.
     fn fails_next(&self) -> bool;
 }
 
-/// The dials of a view's lanes in one workspace.
+/// The dials of a handler's lanes in one workspace.
 #[derive(Debug, Clone)]
 pub struct LaneDials {
     /// The lanes begin no transaction.
@@ -37,7 +37,7 @@ pub struct LaneDials {
     pub slow: Duration,
     /// Which transactions fail, to be tried again; `None`: none does because of a dial.
     pub failing: Option<Arc<dyn TransactionFaults>>,
-    /// Events of this type cannot be applied.
+    /// Events of this type cannot be handled.
     pub poison: Option<String>,
     /// Whether a lane skips a delivered event that it has applied.
     pub detects_duplicates: bool,
@@ -84,7 +84,7 @@ impl LaneDials {
     }
 }
 
-/// Bends and crashes the lanes of one view in one workspace.
+/// Bends and crashes the lanes of one handler in one workspace.
 #[derive(Debug, Default)]
 pub struct LaneControls {
     /// Whether there are dials.
@@ -103,7 +103,7 @@ struct Crashes {
 
 impl LaneControls {
     /// Bends the lanes, or puts all of their dials to rest. A transaction that has begun is not affected; one
-    /// that begins with the view's lock taken afterwards is.
+    /// that begins with the handler's lock taken afterwards is.
     pub fn bend(&self, dials: Option<LaneDials>) {
         let dials = dials.filter(|dials| !dials.are_at_rest()).map(Arc::new);
         self.dials.send_if_modified(|known| {
@@ -125,6 +125,11 @@ impl LaneControls {
     /// Whether the lanes are paused.
     pub fn is_paused(&self) -> bool {
         self.dials().is_some_and(|dials| dials.paused)
+    }
+
+    /// What is said of work that waits for the lanes: that they are paused, or nothing.
+    pub fn phrase(&self) -> &'static str {
+        if self.is_paused() { " (paused)" } else { "" }
     }
 
     /// Fails if a dial has the next transaction fail.

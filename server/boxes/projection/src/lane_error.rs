@@ -16,14 +16,14 @@ pub enum LaneError {
     /// The workspace was purged.
     #[error("the workspace was purged")]
     Gone,
-    /// A dial has paused the lanes of the view.
-    #[error("the lanes of this view are paused")]
+    /// A dial has paused the lanes of the handler.
+    #[error("the lanes are paused")]
     Paused,
-    /// A dial slows the lanes of the view down: the next event has to wait.
-    #[error("the lanes of this view are slowed down")]
+    /// A dial slows the lanes of the handler down: the next event has to wait.
+    #[error("the lanes are slowed down")]
     Slow,
-    /// A dial has the transaction fail, as if the read model did not answer.
-    #[error("an educator has transactions of this view fail")]
+    /// A dial has the transaction fail, as if the store of the handler did not answer.
+    #[error("an educator has transactions fail here")]
     FailedByDial,
     /// A consumer could not perform the events.
     #[error("the consumer failed: {0}")]

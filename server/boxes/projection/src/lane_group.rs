@@ -97,11 +97,11 @@ impl LaneGroup {
             let progress = context
                 .progress
                 .of(partition.workspace, self.supervisor.handler.name());
-            progress.map_or(0, |progress| progress.folded().position(partition.partition))
+            progress.map(|progress| progress.folded().position(partition.partition))
         };
         let behind: Vec<_> = heads
             .iter()
-            .filter(|(partition, head)| folded(**partition) < **head)
+            .filter(|(partition, head)| folded(**partition).is_some_and(|folded| folded < **head))
             .map(|(p, h)| (*p, *h))
             .collect();
         context.health.awaits(behind.len());

@@ -106,7 +106,7 @@ impl<'a> EventSpans<'a> {
         spans.insert(0, (arrows.first().copied(), span));
         for (arrow, span) in spans {
             span.event(&event.hop_event(self.partition.partition))
-                .lane(handler.name());
+                .lane(&handler.name_in(self.partition.workspace));
             self.spans.push(EventSpan { event, arrow, span });
         }
     }

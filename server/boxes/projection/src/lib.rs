@@ -28,6 +28,7 @@ pub mod lane_group;
 mod lane_hops;
 pub mod lane_leases;
 pub mod log_history;
+pub mod own_views;
 pub mod ownership;
 pub mod progress;
 mod read_ahead;
@@ -198,6 +199,8 @@ pub struct Projections {
     context: Arc<Context>,
     /// In the order of the views.
     lanes: Vec<Lanes>,
+    /// For what other servers fold.
+    following: Arc<Following>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -218,7 +221,11 @@ impl Projections {
         // all.
         let mut groups = Vec::new();
         for handler in context.progress.handlers() {
-            let subscriber = context.broker.subscribe(handler.name()).await;
+            let broker = &context.broker;
+            let subscriber = match context.progress.interest(handler.name()) {
+                Some(interest) => broker.subscribe_to_some(handler.name(), interest).await,
+                None => broker.subscribe(handler.name()).await,
+            };
             let group = LaneGroup::new(
                 context.clone(),
                 handler.clone(),
@@ -255,6 +262,12 @@ impl Projections {
         for (partition, head) in &heads {
             context.progress.stored(*partition, *head);
         }
+        for workspace in context.progress.own_views().workspaces() {
+            let head = context.progress.head(workspace);
+            for own in context.progress.own_views().defined(workspace) {
+                own.progress.note_history(head.clone());
+            }
+        }
         let lanes: Vec<_> = groups.iter().map(|(group, _)| group.lanes()).collect();
         for (group, subscriber) in groups {
             group.catch_up(&heads);
@@ -272,7 +285,7 @@ impl Projections {
             tasks.spawn(following::take_over(
                 context,
                 lanes,
-                following,
+                following.clone(),
                 changes,
                 cancelled.clone(),
             ));
@@ -284,13 +297,28 @@ impl Projections {
             rebuilds,
             context,
             lanes,
+            following,
             tasks,
             cancelled,
         })
     }
 
-    /// Bends the lanes of a view in a workspace, also those that start later, or puts all of their dials to
-    /// rest. It is kept in the memory of this server. `false`: there is no such view.
+    /// The names of the handlers that every workspace has.
+    pub fn handler_names(&self) -> Vec<&'static str> {
+        let handlers = self.context.progress.handlers().iter();
+        let names = handlers.map(|handler| handler.name());
+        names
+            .filter(|name| domain::view::own::slot(name).is_none())
+            .collect()
+    }
+
+    /// Whether the lanes of a handler of this name are among these, in a workspace.
+    pub fn has_handler(&self, workspace: WorkspaceId, name: &str) -> bool {
+        self.context.progress.lane_name(workspace, name).is_some()
+    }
+
+    /// Bends the lanes of a handler in a workspace, also those that start later, or puts all of their dials
+    /// to rest. It is kept in the memory of this server. `false`: there is no such handler.
     pub fn bend(&self, workspace: WorkspaceId, view: &str, dials: Option<LaneDials>) -> bool {
         self.context.progress.bend(workspace, view, dials)
     }
@@ -300,10 +328,11 @@ impl Projections {
         self.rebuilds.check_not_running(workspace, view)
     }
 
-    /// Waits until no lane of a view is in the middle of a transaction: once this returns, dials that were
+    /// Waits until no lane of a handler is in the middle of a transaction: once this returns, dials that were
     /// bent before hold for all of them.
     pub async fn transactions_ended(&self, workspace: WorkspaceId, view: &str) {
-        if let Some(progress) = self.context.progress.of(workspace, view) {
+        let lane = self.context.progress.lane_name(workspace, view);
+        if let Some(progress) = lane.and_then(|lane| self.context.progress.of(workspace, lane)) {
             drop(progress.turn().await);
         }
     }
@@ -314,16 +343,19 @@ impl Projections {
         self.tasks.spawn(async move { broker.tell(&message).await });
     }
 
-    /// Makes every lane of a view in a workspace panic, at every server, and waits until each of this one
-    /// has; the supervisor restarts it at its checkpoint. `false`: there is no such view.
+    /// Makes every lane of a handler in a workspace panic, at every server, and waits until each of this one
+    /// has; the supervisor restarts it at its checkpoint. `false`: there is no such handler.
     pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
-        let crashing = servers::request_crash(&self.context, &self.lanes, workspace, view);
+        let Some(lane) = self.context.progress.lane_name(workspace, view) else {
+            return false;
+        };
+        let crashing = servers::request_crash(&self.context, &self.lanes, workspace, lane);
         let Some(progress) = crashing else {
             return false;
         };
         self.tell(ServerMessage::Crash {
             workspace,
-            handler: view.to_owned(),
+            handler: lane.to_owned(),
         });
         progress.controls().crashed().await;
         true
@@ -338,8 +370,17 @@ impl Projections {
         self.context.cache.clear().await;
     }
 
-    /// The status of every view of a workspace.
+    /// The status of every handler of these lanes in a workspace.
     pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, DocumentStoreError> {
+        let statuses = self.lane_status(workspace).await?;
+        Ok(statuses.into_iter().map(|(_, status)| status).collect())
+    }
+
+    /// The status of every handler of a workspace, with it.
+    async fn lane_status(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<(Arc<dyn EventHandler>, ProjectionStatus)>, DocumentStoreError> {
         let counts = self
             .context
             .documents
@@ -364,8 +405,8 @@ impl Projections {
                     });
                 }
             }
-            Some(ProjectionStatus {
-                view: view.name().to_owned(),
+            let status = ProjectionStatus {
+                view: view.name_in(workspace).into_owned(),
                 generation: progress.generation(),
                 behind: as_of.behind(&progress.head()),
                 as_of,
@@ -377,8 +418,9 @@ impl Projections {
                 fails_by_dial: dials.failing.is_some(),
                 poison: dials.poison.clone(),
                 panics: progress.controls().panics(),
-                rebuild: self.rebuilds.progress(workspace, view.name()),
-            })
+                rebuild: self.rebuilds.lane_progress(workspace, view.name()),
+            };
+            Some((Arc::clone(view), status))
         };
         Ok(self
             .context

@@ -259,7 +259,10 @@ async fn lost_checkpoints(
         for (partition, head) in &history.heads {
             let workspace = partition.workspace;
             let of = (workspace, view);
-            let is_done = lost.contains(&of) || except.contains(&of) || empty.contains(&workspace);
+            let is_done = lost.contains(&of)
+                || except.contains(&of)
+                || empty.contains(&workspace)
+                || !context.progress.has(workspace, view);
             if head.position == 0 || is_done || known.contains(&(view, *partition)) {
                 continue;
             }

@@ -3,10 +3,12 @@
 //! polled.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fmt::Debug,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +16,10 @@ use std::{
 use domain::{
     id::WorkspaceId,
     token::ConsistencyToken,
-    view::{self, AnyView},
+    view::{
+        self, AnyView,
+        own::{OwnViewPlan, SLOTS, SlotView},
+    },
 };
 use tokio::{
     sync::{Notify, futures::OwnedNotified, watch},
@@ -24,9 +29,11 @@ use tokio::{
 use super::{
     handler::{EventHandler, Projection},
     lane_controls::{LaneControls, LaneDials},
+    own_views::{DefinedView, OwnViews, SlotDefinitions, SlotInterest},
 };
-use broker::{PartitionId, relay::Heads};
+use broker::{Interest, PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
+use uuid::Uuid;
 
 /// Counts the events that cannot be read.
 const UNREADABLE: &str = "foldline_broker_unreadable_events_total";
@@ -46,9 +53,63 @@ pub struct ViewProgress {
     controls: LaneControls,
     /// The positions of partitions when parked events of theirs were last applied.
     release_positions: Mutex<ConsistencyToken>,
+    /// Up to where the lanes read the log by themselves, also what is delivered meanwhile.
+    history: Mutex<ConsistencyToken>,
+    /// Whether the view is not there any more.
+    has_ended: AtomicBool,
 }
 
 impl ViewProgress {
+    /// A view that has folded nothing.
+    pub(super) fn new() -> Self {
+        Self {
+            folded: watch::Sender::new(ConsistencyToken::default()),
+            folded_version: AtomicU64::new(0),
+            behind_since: Mutex::new(None),
+            order: tokio::sync::Mutex::default(),
+            generation: AtomicU64::new(FIRST_GENERATION),
+            controls: LaneControls::default(),
+            release_positions: Mutex::default(),
+            history: Mutex::default(),
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that more is stored than before, of which so many events are new to the view.
+    fn note_stored(&self, partition: u32, (before, position): (u64, u64), lag: &AtomicU64) {
+        let folded = self.folded.borrow().position(partition);
+        let new = position.saturating_sub(before.max(folded));
+        if new > 0 {
+            lag.fetch_add(new, Ordering::Relaxed);
+            let mut since = self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+            since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Ends the view: its lanes do not wait any more, nor do those that wait for what it folds.
+    fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+        self.controls.bend(None);
+        self.folded.send_modify(|_| {});
+    }
+
+    /// Whether it is a view of one's own that is not there any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Notes up to where the lanes read the log by themselves.
+    pub(super) fn note_history(&self, to: ConsistencyToken) {
+        *self.history.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+
+    /// Up to which position of a partition the lanes have read the log by themselves, so that a delivery of
+    /// it is none that a fault has repeated.
+    pub(super) fn history(&self, partition: u32) -> u64 {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.position(partition)
+    }
+
     /// The generation that is read, and that live lanes fold.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
@@ -86,14 +147,11 @@ impl ViewProgress {
         self.folded.borrow().clone()
     }
 
-    /// Waits until the view has folded as far as `token`.
+    /// Waits until the view has folded as far as `token`, or is not there any more.
     pub async fn reaches(&self, token: &ConsistencyToken) {
+        let is_over = |folded: &ConsistencyToken| folded.covers(token) || self.is_over();
         // The sender lives as long as this progress: it cannot be closed while it is borrowed.
-        let _ = self
-            .folded
-            .subscribe()
-            .wait_for(|folded| folded.covers(token))
-            .await;
+        let _ = self.folded.subscribe().wait_for(is_over).await;
     }
 
     /// For how long the view has been behind; `None`: it is caught up.
@@ -128,19 +186,10 @@ pub struct WorkspaceProgress {
 
 impl WorkspaceProgress {
     fn new(views: usize) -> Self {
-        let view = || ViewProgress {
-            folded: watch::Sender::new(ConsistencyToken::default()),
-            folded_version: AtomicU64::new(0),
-            behind_since: Mutex::new(None),
-            order: tokio::sync::Mutex::default(),
-            generation: AtomicU64::new(FIRST_GENERATION),
-            controls: LaneControls::default(),
-            release_positions: Mutex::default(),
-        };
         Self {
             head: Mutex::default(),
             head_version: AtomicU64::new(0),
-            views: (0..views).map(|_| view()).collect(),
+            views: (0..views).map(|_| ViewProgress::new()).collect(),
             unreadable: Mutex::default(),
             work: Arc::default(),
         }
@@ -152,15 +201,29 @@ impl WorkspaceProgress {
     }
 }
 
+/// Prepares the progress of event handlers before their lanes start: what it does there holds from their
+/// first transaction on.
+pub trait LaneSetup: Send + Sync + Debug {
+    /// Prepares the progress of handlers that start after this.
+    fn prepare(&self, progress: &Arc<Progress>);
+}
+
 /// What is stored and what is folded, in all workspaces.
 #[derive(Debug)]
 pub struct Progress {
     /// `None`: the workspace was purged, and later reports about it are ignored.
     workspaces: RwLock<HashMap<WorkspaceId, Option<Arc<WorkspaceProgress>>>>,
+    /// Those that every workspace has, then the slots of views of one's own, if there are any.
     handlers: Box<[Arc<dyn EventHandler>]>,
+    /// How many of them every workspace has.
+    shared: usize,
+    /// The views that workspaces have in slots.
+    own: Arc<OwnViews>,
     /// Events that each view has not folded, over all workspaces.
     lag: Box<[AtomicU64]>,
     changed: Notify,
+    /// The progress of handlers with other lanes, which is told the same heads.
+    others: RwLock<Vec<Arc<Self>>>,
 }
 
 impl Progress {
@@ -170,9 +233,36 @@ impl Progress {
         Self {
             workspaces: RwLock::default(),
             lag: handlers.iter().map(|_| AtomicU64::new(0)).collect(),
+            shared: handlers.len(),
+            own: Arc::default(),
             handlers,
             changed: Notify::new(),
+            others: RwLock::default(),
         }
+    }
+
+    /// The same, and slots in which workspaces can have views of their own. Nothing may be stored yet.
+    #[must_use]
+    pub fn with_own_views(self) -> Self {
+        let mut handlers = self.handlers.into_vec();
+        for slot in 0..SLOTS.len() {
+            if let Some(view) = SlotView::new(slot, Arc::new(SlotDefinitions(Arc::downgrade(&self.own)))) {
+                // It lives as long as the process, as the program's own views do: ten for each server.
+                handlers.push(Arc::new(Projection(Box::leak(Box::new(view)))));
+            }
+        }
+        Self {
+            lag: handlers.iter().map(|_| AtomicU64::new(0)).collect(),
+            handlers: handlers.into(),
+            ..self
+        }
+    }
+
+    /// Tells the progress of handlers with other lanes of everything that is stored from now on, because the
+    /// relay reports to this one alone.
+    pub fn share_heads(&self, other: &Arc<Self>) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.push(Arc::clone(other));
     }
 
     /// The progress of the projections of these views, with nothing stored.
@@ -194,7 +284,7 @@ impl Progress {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned();
-        let nothing = || Arc::new(WorkspaceProgress::new(self.handlers.len()));
+        let nothing = || Arc::new(WorkspaceProgress::new(self.shared));
         let known = known.unwrap_or_else(|| {
             let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
             workspaces.entry(id).or_insert_with(|| Some(nothing())).clone()
@@ -225,15 +315,23 @@ impl Progress {
             .insert(id, None)
             .flatten();
         let Some(ended) = ended else { return };
-        {
+        let own = {
             let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = self.own.end(id);
             for (view, lag) in ended.views.iter().zip(&self.lag) {
                 lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
                 view.controls.bend(None);
             }
-        }
+            for view in &own {
+                self.forget_lag(view, &head);
+            }
+            own
+        };
         for view in &ended.views {
             drop(view.turn().await);
+        }
+        for view in &own {
+            drop(view.progress.turn().await);
         }
         ended.work.notify_waiters();
         self.changed.notify_waiters();
@@ -255,12 +353,12 @@ impl Progress {
         head.advance(partition.partition, position);
         workspace.head_version.fetch_add(1, Ordering::Release);
         for (view, lag) in workspace.views.iter().zip(&self.lag) {
-            let folded = view.folded.borrow().position(partition.partition);
-            let new = position.saturating_sub(before.max(folded));
-            if new > 0 {
-                lag.fetch_add(new, Ordering::Relaxed);
-                let mut since = view.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
-                since.get_or_insert_with(Instant::now);
+            view.note_stored(partition.partition, (before, position), lag);
+        }
+        for view in self.own.of(partition.workspace).iter().flat_map(|own| own.iter()) {
+            if let Some(lag) = self.lag.get(self.shared + view.slot) {
+                view.progress
+                    .note_stored(partition.partition, (before, position), lag);
             }
         }
         drop(head);
@@ -286,17 +384,18 @@ impl Progress {
     /// Notes that a view has folded a partition up to `position`, after the cache and the followers were
     /// notified.
     pub fn folded(&self, view: &str, partition: PartitionId, position: u64) {
-        let Some(index) = self.index(view) else { return };
-        let workspace = self.workspace(partition.workspace);
-        let progress = &workspace.views[index];
+        let Some(progress) = self.of(partition.workspace, view) else {
+            return;
+        };
+        let workspace = &progress.workspace;
         let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = head.position(partition.partition);
         let before = progress.folded.borrow().position(partition.partition);
-        if position <= before || self.has_ended(partition.workspace) {
+        if position <= before || progress.is_over() || self.has_ended(partition.workspace) {
             return;
         }
         let less = position.min(stored).saturating_sub(before);
-        self.lag[index].fetch_sub(less, Ordering::Relaxed);
+        self.lag[progress.index].fetch_sub(less, Ordering::Relaxed);
         progress.folded.send_modify(|folded| {
             folded.advance(partition.partition, position);
             progress.folded_version.fetch_add(1, Ordering::Release);
@@ -314,15 +413,14 @@ impl Progress {
     /// Notes that a view begins again at a token, which does not cover what it had folded: that was of
     /// another history than the log.
     pub fn set_back(&self, view: &str, id: WorkspaceId, as_of: &ConsistencyToken) {
-        let Some(index) = self.index(view) else { return };
-        let workspace = self.workspace(id);
-        let progress = &workspace.views[index];
+        let Some(progress) = self.of(id, view) else { return };
+        let workspace = &progress.workspace;
         let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.has_ended(id) {
+        if self.has_ended(id) || progress.is_over() {
             return;
         }
         let before = progress.folded.borrow().behind(&head);
-        self.change_lag(index, before, as_of.behind(&head));
+        self.change_lag(progress.index, before, as_of.behind(&head));
         progress.folded.send_modify(|folded| {
             folded.clone_from(as_of);
             progress.folded_version.fetch_add(1, Ordering::Release);
@@ -355,6 +453,11 @@ impl Progress {
             .collect();
         for (index, view) in workspace.views.iter().enumerate() {
             let folded = view.folded.borrow();
+            self.change_lag(index, folded.behind(&head), folded.behind(&restored));
+        }
+        for view in self.own.of(id).iter().flat_map(|own| own.iter()) {
+            let folded = view.progress.folded.borrow();
+            let index = self.shared + view.slot;
             self.change_lag(index, folded.behind(&head), folded.behind(&restored));
         }
         *head = restored;
@@ -397,18 +500,147 @@ impl Progress {
         self.handlers.iter().position(|known| known.name() == handler)
     }
 
-    /// One view of a workspace; `None`: there is no such view.
+    /// One view of a workspace, by the name of its lanes; `None`: the workspace has no such view.
     pub fn of(&self, workspace: WorkspaceId, view: &str) -> Option<HandlerProgress> {
         let index = self.index(view)?;
+        let own = match index.checked_sub(self.shared) {
+            None => None,
+            Some(slot) => Some(Arc::clone(&self.own.in_slot(workspace, slot)?.progress)),
+        };
         Some(HandlerProgress {
             workspace: self.workspace(workspace),
             index,
+            own,
+        })
+    }
+
+    /// Whether a workspace has a handler, by the name of its lanes.
+    pub fn has(&self, workspace: WorkspaceId, handler: &str) -> bool {
+        let slot = self.index(handler).map(|index| index.checked_sub(self.shared));
+        slot.is_some_and(|slot| slot.is_none_or(|slot| self.own.in_slot(workspace, slot).is_some()))
+    }
+
+    /// The views that workspaces have defined for themselves.
+    pub fn own_views(&self) -> &Arc<OwnViews> {
+        &self.own
+    }
+
+    /// What a subscriber of the broker is interested in; `None`: in every workspace.
+    pub(super) fn interest(&self, handler: &str) -> Option<Arc<dyn Interest>> {
+        let slot = self.index(handler)?.checked_sub(self.shared)?;
+        Some(Arc::new(SlotInterest::new(Arc::clone(&self.own), slot)))
+    }
+
+    /// The name of the lanes of a handler that people of a workspace know by a name; `None`: there is none of
+    /// it.
+    pub fn lane_name(&self, workspace: WorkspaceId, name: &str) -> Option<&'static str> {
+        let shared = self.handlers.iter().take(self.shared);
+        let known = shared.map(|handler| handler.name()).find(|known| *known == name);
+        known.or_else(|| SLOTS.get(self.own.named(workspace, name)?.slot).copied())
+    }
+
+    /// The name that people of a workspace know a handler by, which has lanes of this name.
+    pub fn name_in<'a>(&self, workspace: WorkspaceId, lane: &'a str) -> Cow<'a, str> {
+        match view::own::slot(lane).and_then(|slot| self.own.in_slot(workspace, slot)) {
+            Some(own) => Cow::Owned(own.plan.definition().name.clone()),
+            None => Cow::Borrowed(lane),
+        }
+    }
+
+    /// The view that people of a workspace know by a name.
+    pub fn view_in(&self, workspace: WorkspaceId, name: &str) -> Option<&'static dyn AnyView> {
+        let mut shared = self.handlers.iter().take(self.shared);
+        match shared.find(|handler| handler.name() == name) {
+            Some(handler) => handler.documents(),
+            None => self.view(SLOTS.get(self.own.named(workspace, name)?.slot).copied()?),
+        }
+    }
+
+    /// The views that a workspace has: those of the program, and its own.
+    pub fn views_in(&self, workspace: WorkspaceId) -> Vec<&'static dyn AnyView> {
+        let handlers = self.handlers.iter().filter(|handler| handler.is_rebuildable());
+        let views = handlers.filter_map(|handler| handler.documents());
+        views.filter(|view| self.has(workspace, view.name())).collect()
+    }
+
+    /// Puts a view of its own into a slot of a workspace. It has folded nothing. `false`: the slot is not
+    /// free, there is none, or the workspace was purged.
+    pub fn define(&self, id: WorkspaceId, slot: usize, view: Uuid, plan: Arc<OwnViewPlan>) -> bool {
+        let Some(lag) = self.lag.get(self.shared + slot) else {
+            return false;
+        };
+        let workspace = self.workspace(id);
+        let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.has_ended(id) {
+            return false;
+        }
+        let defined = DefinedView {
+            slot,
+            id: view,
+            progress: Arc::new(ViewProgress::new()),
+            plan,
+        };
+        // Under the lock of the head: an event is either counted here or where it is stored.
+        let progress = Arc::clone(&defined.progress);
+        progress.controls.bend(Self::own_dials(&defined.plan, None));
+        let behind = progress.folded.borrow().behind(&head);
+        if behind > 0 {
+            let mut since = progress
+                .behind_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *since = Some(Instant::now());
+        }
+        if !self.own.add(id, defined) {
+            return false;
+        }
+        lag.fetch_add(behind, Ordering::Relaxed);
+        drop(head);
+        self.changed.notify_waiters();
+        true
+    }
+
+    /// Takes a view of its own out of a slot of a workspace. Its lanes begin no transaction from then on, and
+    /// those that wait for it do not wait any more. `None`: there was none.
+    pub fn undefine(&self, id: WorkspaceId, slot: usize) -> Option<Arc<DefinedView>> {
+        let workspace = self.workspace(id);
+        let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = self.own.remove(id, slot)?;
+        self.forget_lag(&removed, &head);
+        drop(head);
+        self.wake_waiting(id);
+        Some(removed)
+    }
+
+    /// Ends a view that was taken out of its slot, and counts what it has not folded no more. Called with the
+    /// lock of the head.
+    fn forget_lag(&self, own: &DefinedView, head: &ConsistencyToken) {
+        if let Some(lag) = self.lag.get(self.shared + own.slot) {
+            lag.fetch_sub(own.progress.folded.borrow().behind(head), Ordering::Relaxed);
+        }
+        own.progress.end();
+    }
+
+    /// The dials of a view of one's own: one that detects no duplicates never does.
+    fn own_dials(plan: &OwnViewPlan, dials: Option<LaneDials>) -> Option<LaneDials> {
+        if plan.definition().detect_duplicates {
+            return dials;
+        }
+        Some(LaneDials {
+            detects_duplicates: false,
+            ..dials.unwrap_or_default()
         })
     }
 
     /// Bends the lanes of a view in a workspace, also those that start later, or puts their dials to rest.
     /// `false`: there is no such view.
     pub fn bend(&self, workspace: WorkspaceId, view: &str, dials: Option<LaneDials>) -> bool {
+        let slot = self.index(view).and_then(|index| index.checked_sub(self.shared));
+        let own = slot.and_then(|slot| self.own.in_slot(workspace, slot));
+        let dials = match own {
+            Some(own) => Self::own_dials(&own.plan, dials),
+            None => dials,
+        };
         let progress = self.of(workspace, view);
         progress.is_some_and(|progress| {
             progress.controls().bend(dials);
@@ -444,6 +676,10 @@ impl Progress {
 impl Heads for Progress {
     fn stored(&self, partition: PartitionId, position: u64) {
         Progress::stored(self, partition, position);
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        for other in &*others {
+            other.stored(partition, position);
+        }
     }
 
     fn head(&self, partition: PartitionId) -> u64 {
@@ -466,6 +702,8 @@ impl Default for Progress {
 pub struct HandlerProgress {
     workspace: Arc<WorkspaceProgress>,
     index: usize,
+    /// That of a view of one's own.
+    own: Option<Arc<ViewProgress>>,
 }
 
 impl HandlerProgress {
@@ -503,6 +741,9 @@ impl std::ops::Deref for HandlerProgress {
     type Target = ViewProgress;
 
     fn deref(&self) -> &ViewProgress {
-        &self.workspace.views[self.index]
+        match &self.own {
+            Some(own) => own,
+            None => &self.workspace.views[self.index],
+        }
     }
 }

@@ -39,13 +39,13 @@ pub enum RebuildError {
     UnknownView(String),
     /// The view is not being rebuilt.
     #[error("{0} is not being rebuilt")]
-    NotRunning(&'static str),
+    NotRunning(String),
     /// The view is paused, and a rebuild would move it.
     #[error("{0} is paused; resume it first")]
-    Paused(&'static str),
+    Paused(String),
     /// The view is being rebuilt, and a rebuild cannot be paused.
     #[error("{0} is being rebuilt; wait until that is done, or cancel it")]
-    Running(&'static str),
+    Running(String),
     /// The read model failed.
     #[error(transparent)]
     ReadModel(#[from] DocumentStoreError),
@@ -137,14 +137,14 @@ impl Rebuilds {
     /// Begins to rebuild a view of a workspace. If it is being rebuilt already, that rebuild continues.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
         let runner = &self.runner;
-        let view = runner.handler(view)?;
+        let (name, view) = (view, runner.handler(workspace, view)?);
         let _decision = runner.decision.lock().await;
         if let Some(running) = runner.running(workspace, view.name()) {
             return Ok(running.progress());
         }
         let progress = runner.context.progress.of(workspace, view.name());
         if progress.is_some_and(|progress| progress.controls().is_paused()) {
-            return Err(RebuildError::Paused(view.name()));
+            return Err(RebuildError::Paused(name.to_owned()));
         }
         let generation = runner
             .context
@@ -160,9 +160,9 @@ impl Rebuilds {
 
     /// Fails unless there is such a view, and it is not being rebuilt here.
     pub(super) fn check_not_running(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        let view = self.runner.handler(view)?;
+        let (name, view) = (view, self.runner.handler(workspace, view)?);
         match self.runner.running(workspace, view.name()) {
-            Some(_) => Err(RebuildError::Running(view.name())),
+            Some(_) => Err(RebuildError::Running(name.to_owned())),
             None => Ok(()),
         }
     }
@@ -183,14 +183,40 @@ impl Rebuilds {
 
     /// How far the rebuild of a view is; `None`: it is not being rebuilt.
     pub fn progress(&self, workspace: WorkspaceId, view: &str) -> Option<RebuildProgress> {
-        let view = self.runner.context.progress.handler(view)?;
-        Some(self.runner.running(workspace, view.name())?.progress())
+        self.lane_progress(
+            workspace,
+            self.runner.context.progress.lane_name(workspace, view)?,
+        )
+    }
+
+    /// The same by the name of its lanes.
+    pub(super) fn lane_progress(
+        &self,
+        workspace: WorkspaceId,
+        lane: &'static str,
+    ) -> Option<RebuildProgress> {
+        Some(self.runner.running(workspace, lane)?.progress())
+    }
+
+    /// Cancels the build of a view that is not there any more. When this returns, it writes nothing more.
+    pub(super) async fn end_view(&self, workspace: WorkspaceId, lane: &'static str) {
+        let _decision = self.runner.decision.lock().await;
+        if let Some(build) = self.runner.running(workspace, lane) {
+            build.cancel();
+            build.ended().await;
+        }
+    }
+
+    /// Removes a generation that is neither live nor being built, in the background.
+    pub(super) fn remove_later(&self, leftover: StoredGeneration) {
+        let runner = Arc::clone(&self.runner);
+        self.runner.tasks.spawn(runner.remove(leftover));
     }
 
     /// Waits until no rebuild of a view is running.
     pub async fn finished(&self, workspace: WorkspaceId, view: &str) {
-        let view = self.runner.context.progress.handler(view);
-        let build = view.and_then(|view| self.runner.running(workspace, view.name()));
+        let lane = self.runner.context.progress.lane_name(workspace, view);
+        let build = lane.and_then(|lane| self.runner.running(workspace, lane));
         if let Some(build) = build {
             build.ended().await;
         }
@@ -199,9 +225,9 @@ impl Rebuilds {
     /// Cancels a rebuild. The live generation was never touched.
     pub async fn cancel(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
         let runner = &self.runner;
-        let view = runner.handler(view)?;
+        let (name, view) = (view, runner.handler(workspace, view)?);
         let _decision = runner.decision.lock().await;
-        let not_running = RebuildError::NotRunning(view.name());
+        let not_running = RebuildError::NotRunning(name.to_owned());
         let Some(build) = runner.running(workspace, view.name()) else {
             return Err(not_running);
         };
@@ -220,8 +246,10 @@ impl RebuildRunner {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handler(&self, view: &str) -> Result<Arc<dyn EventHandler>, RebuildError> {
-        let known = self.context.progress.handler(view).cloned();
+    fn handler(&self, workspace: WorkspaceId, view: &str) -> Result<Arc<dyn EventHandler>, RebuildError> {
+        let progress = &self.context.progress;
+        let lane = progress.lane_name(workspace, view);
+        let known = lane.and_then(|lane| progress.handler(lane)).cloned();
         known.ok_or_else(|| RebuildError::UnknownView(view.to_owned()))
     }
 

@@ -66,9 +66,12 @@ impl ServerFollower {
             Heard::Message(
                 ServerMessage::Hello
                 | ServerMessage::Owners
+                | ServerMessage::Moved { .. }
                 | ServerMessage::HopsWanted { .. }
                 | ServerMessage::Hops { .. }
-                | ServerMessage::DialsChanged { .. },
+                | ServerMessage::ClassChanged { .. }
+                | ServerMessage::DialsChanged { .. }
+                | ServerMessage::OwnViewsChanged { .. },
             ) => {}
             Heard::Message(ServerMessage::Crash { workspace, handler }) => {
                 request_crash(&self.context, &self.lanes, *workspace, handler);

@@ -2,6 +2,7 @@
 //! once.
 
 mod dials;
+mod effect_dials;
 mod generations;
 mod handled;
 mod hops;

@@ -45,7 +45,7 @@ impl QueryApi {
         key: &str,
         wait: Option<Wait>,
     ) -> Result<Arc<EncodedAnswer>, QueryError> {
-        let view = self.find(view)?;
+        let view = self.find(workspace, view)?;
         self.wait(workspace, view, wait).await?;
         let version = self.progress_of(workspace, view)?.version();
         let found = self.find_document(workspace, actor, view, key).await?;
@@ -71,8 +71,8 @@ impl QueryApi {
         request: ListingRequest,
         wait: Option<Wait>,
     ) -> Result<Arc<EncodedAnswer>, QueryError> {
-        let view = self.find(&request.view)?;
-        let group = ListingGroup::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
+        let view = self.find(workspace, &request.view)?;
+        let group = ListingGroup::new(workspace, view, actor, request.names())?;
         let (seek_key, direction) = group.seek(&request)?;
         self.wait(workspace, view, wait).await?;
         let version = self.progress_of(workspace, view)?.version();
@@ -118,7 +118,7 @@ impl QueryApi {
         view: &str,
         key: &str,
     ) -> Option<Arc<EncodedAnswer>> {
-        let view = self.progress.view(view)?;
+        let view = self.progress.view_in(workspace, view)?;
         let topic = Topic::Document {
             workspace,
             view: view.name(),
@@ -139,9 +139,8 @@ impl QueryApi {
         if request.cursor.is_some() {
             return None;
         }
-        let view = self.progress.view(&request.view)?;
-        let group =
-            ListingGroup::new(view, actor, request.listing.as_deref(), request.group.as_deref()).ok()?;
+        let view = self.progress.view_in(workspace, &request.view)?;
+        let group = ListingGroup::new(workspace, view, actor, request.names()).ok()?;
         let topic = Topic::Group {
             workspace,
             view: view.name(),

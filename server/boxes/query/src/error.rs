@@ -19,7 +19,7 @@ pub enum QueryError {
     #[error("view {view} has no listing {listing}; it has: {known}")]
     UnknownListing {
         /// The view.
-        view: &'static str,
+        view: String,
         /// The requested listing.
         listing: String,
         /// The listings that it has.
@@ -136,6 +136,7 @@ impl QueryError {
                 Self::TimedOut { waiting_for, .. } | Self::NotSettled { waiting_for } => waiting_for.clone(),
                 _ => Vec::new(),
             },
+            workspace: None,
             detail,
         }
         .bounded()

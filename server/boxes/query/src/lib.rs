@@ -74,6 +74,13 @@ pub struct ListingRequest {
     pub cursor: Option<String>,
 }
 
+impl ListingRequest {
+    /// The names of the listing and of the group, where they are given.
+    fn names(&self) -> (Option<&str>, Option<&str>) {
+        (self.listing.as_deref(), self.group.as_deref())
+    }
+}
+
 /// Answers queries and opens live sessions.
 #[derive(Debug)]
 pub struct QueryApi {
@@ -148,7 +155,7 @@ impl QueryApi {
         key: &str,
         wait: Option<Wait>,
     ) -> Result<DocumentAnswer<Box<RawValue>>, QueryError> {
-        let view = self.find(view)?;
+        let view = self.find(workspace, view)?;
         self.wait(workspace, view, wait).await?;
         let found = self.find_document(workspace, actor, view, key).await?;
         let Some(row) = found.row() else {
@@ -171,8 +178,8 @@ impl QueryApi {
         request: ListingRequest,
         wait: Option<Wait>,
     ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
-        let view = self.find(&request.view)?;
-        let group = ListingGroup::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
+        let view = self.find(workspace, &request.view)?;
+        let group = ListingGroup::new(workspace, view, actor, request.names())?;
         let (seek_key, direction) = group.seek(&request)?;
         self.wait(workspace, view, wait).await?;
         let limit = limit_of(request.limit);
@@ -207,8 +214,8 @@ impl QueryApi {
         LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
     }
 
-    fn find(&self, view: &str) -> Result<&'static dyn AnyView, QueryError> {
-        let known = self.progress.view(view);
+    fn find(&self, workspace: WorkspaceId, view: &str) -> Result<&'static dyn AnyView, QueryError> {
+        let known = self.progress.view_in(workspace, view);
         known.ok_or_else(|| QueryError::UnknownView(view.to_owned()))
     }
 
@@ -238,7 +245,7 @@ impl QueryApi {
             return Ok(());
         }
         Err(QueryError::TimedOut {
-            waiting_for: lagging(view.name(), &progress, &after),
+            waiting_for: lagging(&view.name_in(workspace), &progress, &after),
             paused: progress.controls().is_paused(),
         })
     }
@@ -250,7 +257,7 @@ impl QueryApi {
     ) -> Result<HandlerProgress, QueryError> {
         self.progress
             .of(workspace, view.name())
-            .ok_or_else(|| QueryError::UnknownView(view.name().to_owned()))
+            .ok_or_else(|| QueryError::UnknownView(view.name_in(workspace).into_owned()))
     }
 
     /// Reads a document as the actor sees it: without a row if there is none for them.
@@ -343,7 +350,8 @@ impl QueryApi {
         // Read before the lookup: every commit up to here was invalidated before it was noted, so none of
         // them has changed an answer that is still cached, and the answer is true at this later token too.
         let folded = progress.folded();
-        let answer = read_hops::look_up(&*self.cache, workspace, view.name(), key, load).await?;
+        let name = view.name_in(workspace);
+        let answer = read_hops::look_up(&*self.cache, workspace, &name, key, load).await?;
         if !folded.covers(&answer.as_of) && !progress.controls().is_paused() {
             // A commit that the lane is about to publish. The client's next query may be answered from
             // memory, as of what is published, and must not go back behind this one.
@@ -398,17 +406,18 @@ struct ListingGroup {
 }
 
 impl ListingGroup {
+    /// The group of a listing that a client has named.
     fn new(
+        workspace: WorkspaceId,
         view: &'static dyn AnyView,
         actor: &Actor,
-        listing: Option<&str>,
-        group: Option<&str>,
+        (listing, group): (Option<&str>, Option<&str>),
     ) -> Result<Self, QueryError> {
         let name = listing.unwrap_or("all");
         let group = group.unwrap_or("").to_owned();
         let listing = view.listing_names().iter().copied().find(|known| *known == name);
         let listing = listing.ok_or_else(|| QueryError::UnknownListing {
-            view: view.name(),
+            view: view.name_in(workspace).into_owned(),
             listing: name.to_owned(),
             known: view.listing_names().join(", "),
         })?;

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{LONGEST_TIMEOUT, QueryError};
-use documents::DocumentStore;
+use documents::{DocumentStore, ParkedCount};
 use event_store::{EventFilter, EventStore};
 pub use pending_work::{OfCorrelation, PendingWork, ProcessKeys};
 use projection::progress::Progress;
@@ -288,7 +288,7 @@ impl Settlement {
             let Some(progress) = self.progress.of(workspace, view.name()) else {
                 continue;
             };
-            waiting_for.extend(super::lagging(view.name(), &progress, goal));
+            waiting_for.extend(super::lagging(&view.name_in(workspace), &progress, goal));
         }
         waiting_for
     }
@@ -305,7 +305,11 @@ impl Settlement {
             .parked_counts(Some(workspace), correlation.map(|of| of.id))
             .await
             .map_err(Arc::new)?;
-        let mut remaining: Vec<_> = counts.iter().map(ToString::to_string).collect();
+        let named = |mut count: ParkedCount| {
+            count.view = self.progress.name_in(workspace, &count.view).into_owned();
+            count.to_string()
+        };
+        let mut remaining: Vec<_> = counts.into_iter().map(named).collect();
         if let Some(consumers) = self.consumers.get() {
             let unfinished = consumers.unfinished(workspace, correlation, up_to).await;
             remaining.extend(unfinished.map_err(Arc::new)?);

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 use database::{disk, postgres::is_permanent_refusal, schema::SchemaError};
 pub use generations::{Generations, StoredGeneration, SwitchOutcome};
-pub use open::{open, open_to_read};
+pub use open::{is_made, open, open_to_read};
 pub use opener::{Opener, SealError};
 pub use parking::{DeadLetter, DeadLetterKey, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;

@@ -21,6 +21,14 @@ pub async fn open(
     })
 }
 
+/// Whether a store was ever opened at a URL to be written to: before, there is nothing to read.
+pub async fn is_made(url: &StoreUrl, schema: &'static str) -> Result<bool, DocumentStoreError> {
+    Ok(match url {
+        StoreUrl::Sqlite(url) => url.file().exists(),
+        StoreUrl::Postgres(url) => PostgresDocumentStore::is_made(url.expose(), schema).await?,
+    })
+}
+
 /// Opens the store that a URL names, for reading only.
 pub async fn open_to_read(
     url: &StoreUrl,

@@ -266,10 +266,15 @@ impl Clocks {
         self.set.notified()
     }
 
-    /// Whether the clock is to be read. While one caller reads it, the others use what is shown.
+    /// Whether the clock is to be read. While one caller reads it, the others use what is shown; where
+    /// nothing was shown yet since the server started, each reads it, because the clock may have been
+    /// further before.
     fn is_to_be_read(&self, workspace: WorkspaceId) -> bool {
         let now = Instant::now();
-        let is_old = |shown: &Shown| now.saturating_duration_since(shown.read_at) >= MAX_AGE;
+        let is_old = |shown: &Shown| {
+            let is_first = shown.coming.is_some() && shown.clock == StoredClock::default();
+            is_first || now.saturating_duration_since(shown.read_at) >= MAX_AGE
+        };
         {
             let all = self.shown.read().unwrap_or_else(PoisonError::into_inner);
             match all.get(&workspace) {

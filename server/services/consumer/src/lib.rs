@@ -33,7 +33,7 @@ use gathering::GatheringBroker;
 use projection::{
     Context, Projections, StartError,
     dead_letters::DeadLetters,
-    progress::{HandlerProgress, Progress},
+    progress::{HandlerProgress, LaneSetup, Progress},
 };
 pub use projection::{
     effect::{EffectError, ProcessedPositions, Work},
@@ -83,6 +83,8 @@ pub struct Dependencies {
     pub process_store: Arc<dyn DocumentStore>,
     /// The folder of checkpoints that are bound to a consumer's output.
     pub folder: PathBuf,
+    /// Prepares the lanes before they start.
+    pub lane_setup: Arc<dyn LaneSetup>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -113,6 +115,7 @@ impl RunningConsumer {
         }
         let handler: Arc<dyn EventHandler> = consumer.clone();
         let progress = Arc::new(Progress::new([handler]));
+        dependencies.lane_setup.prepare(&progress);
         let context = Context::unread(
             dependencies.store.clone(),
             Arc::new(GatheringBroker::new(dependencies.broker.clone())),
@@ -190,7 +193,8 @@ impl RunningConsumer {
         if let Some(progress) = self.progress_of(workspace)
             && !progress.folded().covers(up_to)
         {
-            unfinished.push(format!("{}: events to handle", self.name()));
+            let paused = progress.controls().phrase();
+            unfinished.push(format!("{}: events to handle{paused}", self.name()));
         }
         if self.has_own_store {
             let counts = self

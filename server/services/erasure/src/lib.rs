@@ -21,6 +21,7 @@ use domain::{
     event::{DomainEvent, TypedEvent},
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
+    wire::ERASURE,
 };
 
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
@@ -28,7 +29,7 @@ use event_store::{EventFilter, EventStore};
 use identity::{LookUpError, People, PersonId};
 
 /// The name of its lanes.
-pub const NAME: &str = "erasure";
+pub const NAME: &str = ERASURE;
 
 /// The type of the event.
 const USER_ERASED: &str = "UserErased";

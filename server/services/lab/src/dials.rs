@@ -9,7 +9,7 @@
 //! | `clock` | the workspace's clock |
 //! | `hold` | waits that end with the dial that asked for them |
 //! | `keeper` | the stored dials, their changes, and the other servers |
-//! | `lanes` | the lanes of views |
+//! | `lanes` | the lanes of event handlers |
 //! | `line` | the lines to the clients of live sockets |
 //! | `mail` | the mail server, or the folder in its place |
 //! | `payment` | the payment provider |

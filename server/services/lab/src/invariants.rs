@@ -40,7 +40,6 @@ use documents::{DocumentStore, DocumentStoreError};
 use domain::{
     id::WorkspaceId,
     token::ConsistencyToken,
-    view,
     wire::{CureKind, Dials, Invariant, InvariantStatus, InvariantsAnswer},
 };
 use event_store::{EventStore, StoreError};
@@ -279,7 +278,7 @@ impl Invariants {
             let keeper = &self.dependencies.dials;
             let put_to_rest = |bent: &mut Dials| {
                 for dial in &dials {
-                    bent.put_to_rest(dial, |name| view::find(name).is_some());
+                    bent.put_to_rest(dial, |name| keeper.has_own_view(workspace, name));
                 }
             };
             keeper.amend(workspace, by, &put_to_rest).await?;

@@ -7,13 +7,15 @@
 //! Students and educators see what happens there: [`hops`] are the arrows of the drawing that events and
 //! queries cross.
 
+pub mod class;
 pub mod dials;
 mod due;
 pub mod hops;
 pub mod invariants;
+pub mod own_views;
 pub mod recordings;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use dials::{Bender, DialError, DialKeeper, clock::ClockDials};
@@ -21,16 +23,20 @@ use documents::DocumentStoreError;
 use domain::{
     id::WorkspaceId,
     timestamp::Timestamp,
-    view,
-    wire::{Dials, DialsAnswer, LabClock, ProjectionStatus},
+    wire::{Dials, DialsAnswer, ERASURE, LabClock, ProjectionStatus},
 };
 use projection::{Projections, rebuild::RebuildError};
+use tokio::time::timeout;
 use workspace_clock::{Clocks, Reading};
 
 /// The most that a clock can be ahead of the machine's, in milliseconds: 100 years.
 const MAX_AHEAD_MS: i64 = 100 * 365 * 24 * 3_600_000;
 
-/// An operation on a projection.
+/// How long a pause waits at most for what a process manager or a consumer is in the middle of: an effect in
+/// the outside world may take long, and is finished all the same.
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An operation on the lanes of an event handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intervention {
     /// Pauses its lanes.
@@ -53,7 +59,13 @@ pub enum ClockMove {
 /// Why an operation of the lab failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// There is no such projection, or it is being rebuilt.
+    /// There is no such event handler.
+    #[error("there is no event handler {0}")]
+    UnknownHandler(String),
+    /// The lanes of this handler have no dials.
+    #[error("{0} is not paused: the erasure of a person is their right, in a lesson too")]
+    Unbendable(String),
+    /// The view is being rebuilt.
     #[error(transparent)]
     Projection(#[from] RebuildError),
     /// The dials were not changed or read.
@@ -79,6 +91,8 @@ pub enum LabError {
 #[derive(Debug)]
 pub struct Lab {
     projections: Arc<Projections>,
+    /// The lanes of process managers and consumers.
+    others: Vec<Arc<Projections>>,
     dials: Arc<DialKeeper>,
     clocks: Arc<Clocks>,
     clock_dials: Arc<ClockDials>,
@@ -86,9 +100,11 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// A lab over the projections, the dials and the clocks of workspaces; `clock` is the machine's.
+    /// A lab over the projections, the lanes of process managers and consumers, the dials and the clocks of
+    /// workspaces; `clock` is the machine's.
     pub fn new(
         projections: Arc<Projections>,
+        others: Vec<Arc<Projections>>,
         dials: Arc<DialKeeper>,
         clocks: Arc<Clocks>,
         clock: SharedClock,
@@ -96,9 +112,43 @@ impl Lab {
         Self {
             clock_dials: Arc::new(ClockDials::new(Arc::clone(&dials), Arc::clone(&clocks))),
             projections,
+            others,
             dials,
             clocks,
             clock,
+        }
+    }
+
+    /// The names of the views that people of a workspace have defined.
+    pub fn own_view_names(&self, workspace: WorkspaceId) -> Vec<String> {
+        self.projections.progress().own_views().names(workspace)
+    }
+
+    /// The lanes of an event handler of a workspace.
+    fn lanes_of(&self, workspace: WorkspaceId, handler: &str) -> Option<&Arc<Projections>> {
+        let mut lanes = std::iter::once(&self.projections).chain(&self.others);
+        lanes.find(|lanes| lanes.has_handler(workspace, handler))
+    }
+
+    /// Fails if a handler may not be paused now: it is a view that is being rebuilt.
+    fn check_may_pause(&self, workspace: WorkspaceId, handler: &str) -> Result<(), RebuildError> {
+        if self.projections.has_handler(workspace, handler) {
+            self.projections.check_may_pause(workspace, handler)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until a pause of a handler holds: no lane of a view is in the middle of a transaction. What
+    /// another handler is in the middle of is waited for a moment, and finished.
+    async fn pause_holds(&self, workspace: WorkspaceId, handler: &str) {
+        let Some(lanes) = self.lanes_of(workspace, handler) else {
+            return;
+        };
+        let ended = lanes.transactions_ended(workspace, handler);
+        if Arc::ptr_eq(lanes, &self.projections) {
+            ended.await;
+        } else if timeout(PAUSE_TIMEOUT, ended).await.is_err() {
+            tracing::info!(%workspace, handler, "what it is in the middle of ends after the pause began");
         }
     }
 
@@ -127,11 +177,10 @@ impl Lab {
         if ahead_ms.is_some_and(|ahead_ms| ahead_ms > MAX_AHEAD_MS) {
             return Err(LabError::TooFar);
         }
-        let is_paused = |name: &str| dials.projections.get(name).is_some_and(|dials| dials.paused);
-        let views = view::all().iter().map(|view| view.name());
-        let paused: Vec<_> = views.filter(|name| is_paused(name)).collect();
-        for view in &paused {
-            self.projections.check_may_pause(workspace, view)?;
+        let paused = dials.projections.iter().filter(|(_, dials)| dials.paused);
+        let paused: Vec<String> = paused.map(|(handler, _)| handler.clone()).collect();
+        for handler in &paused {
+            self.check_may_pause(workspace, handler)?;
         }
         let answer = self.dials.set(workspace, by, is_expected, dials).await?;
         let present = self.clock_dials.read(workspace).await?;
@@ -139,58 +188,57 @@ impl Lab {
         if let Some(by_ms) = forward_ms.filter(|by_ms| *by_ms > 0) {
             self.move_clock(workspace, ClockMove::By(by_ms)).await?;
         }
-        for view in paused {
-            self.projections.transactions_ended(workspace, view).await;
+        for handler in &paused {
+            self.pause_holds(workspace, handler).await;
         }
         Ok(answer)
     }
 
-    /// Pauses the lanes of a projection, or resumes them. `false`: there is no such projection.
+    /// Pauses the lanes of an event handler, or resumes them.
     async fn set_paused(
         &self,
         workspace: WorkspaceId,
         by: &Bender,
-        view: &str,
+        handler: &str,
         is_paused: bool,
-    ) -> Result<bool, LabError> {
-        if view::find(view).is_none() {
-            return Ok(false);
+    ) -> Result<(), LabError> {
+        if handler == ERASURE {
+            return Err(LabError::Unbendable(handler.to_owned()));
+        }
+        if is_paused {
+            self.check_may_pause(workspace, handler)?;
         }
         let amendment = |dials: &mut Dials| {
-            dials.projections.entry(view.to_owned()).or_default().paused = is_paused;
+            dials.projections.entry(handler.to_owned()).or_default().paused = is_paused;
         };
         self.dials.amend(workspace, by, &amendment).await?;
         if is_paused {
-            self.projections.transactions_ended(workspace, view).await;
+            self.pause_holds(workspace, handler).await;
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// Pauses, resumes or crashes the lanes of a projection in a workspace, and returns its status.
+    /// Pauses, resumes or crashes the lanes of an event handler in a workspace, and returns its status.
     pub async fn intervene(
         &self,
         workspace: WorkspaceId,
         by: &Bender,
-        view: &str,
+        handler: &str,
         intervention: Intervention,
     ) -> Result<ProjectionStatus, LabError> {
-        let projections = &self.projections;
-        let unknown = || RebuildError::UnknownView(view.to_owned());
-        let is_known = match intervention {
-            Intervention::Pause => {
-                projections.check_may_pause(workspace, view)?;
-                self.set_paused(workspace, by, view, true).await?
+        let unknown = || LabError::UnknownHandler(handler.to_owned());
+        let lanes = self.lanes_of(workspace, handler).ok_or_else(unknown)?;
+        match intervention {
+            Intervention::Pause => self.set_paused(workspace, by, handler, true).await?,
+            Intervention::Resume => self.set_paused(workspace, by, handler, false).await?,
+            Intervention::Crash => {
+                lanes.crash(workspace, handler).await;
             }
-            Intervention::Resume => self.set_paused(workspace, by, view, false).await?,
-            Intervention::Crash => projections.crash(workspace, view).await,
-        };
-        tracing::info!(projection.view = view, %workspace, ?intervention, is_known, "the lab has intervened");
-        if !is_known {
-            return Err(unknown().into());
         }
-        let status = projections.status(workspace).await?;
-        let status = status.into_iter().find(|status| status.view == view);
-        Ok(status.ok_or_else(unknown)?)
+        tracing::info!(projection.view = handler, %workspace, ?intervention, "the lab has intervened");
+        let status = lanes.status(workspace).await?;
+        let status = status.into_iter().find(|status| status.view == handler);
+        status.ok_or_else(unknown)
     }
 
     /// The time of a workspace.

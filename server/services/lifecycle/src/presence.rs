@@ -3,6 +3,9 @@
 //! It is checked with every request and periodically by every socket, so it costs one look-up in memory. The
 //! event store is read again after a few seconds, because another server may have purged the workspace. The
 //! activity is written at most once in an [interval](Presence::activity_interval).
+//!
+//! A workspace that was reset has ended too, and another one has its place: the people of the old one are led
+//! there.
 
 use std::{
     collections::HashMap,
@@ -16,7 +19,7 @@ use std::{
 use clock::SharedClock;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use event_store::{EventStore, StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 /// How long a cached presence is used.
@@ -24,6 +27,13 @@ const CACHE_TTL: Duration = Duration::from_secs(5);
 
 /// The longest interval between two writes of a workspace's activity.
 const MAX_ACTIVITY_INTERVAL: Duration = Duration::from_hours(1);
+
+/// How long the people of a workspace that was reset may take to follow with a session of an account: for
+/// that time its sessions are kept. It is as long as an access token of a session is valid.
+const FOLLOWING_TIME: Duration = Duration::from_mins(15);
+
+/// The most resets that one look-up of a successor follows, one after the other.
+const MOST_MOVES: usize = 64;
 
 /// How many intervals the allowed idle time has, at least.
 const INTERVALS_PER_IDLE_TIME: u32 = 16;
@@ -36,6 +46,9 @@ struct CachedPresence {
     valid_until: AtomicI64,
     /// The last activity that was written.
     noted: Mutex<Option<Timestamp>>,
+    /// Of a workspace that has ended, once it was looked up: the one that has its place; `None`: there is
+    /// none.
+    successor: OnceCell<Option<WorkspaceId>>,
 }
 
 /// Checks the presence of workspaces, and records their activity.
@@ -107,6 +120,48 @@ impl Presence {
     /// A token that is cancelled when the workspace ends, for long-lived connections.
     pub fn end_token(&self, workspace: WorkspaceId) -> CancellationToken {
         self.cached(workspace).ended.clone()
+    }
+
+    /// The workspace that has the place of one that has ended; `None`: it was purged and not reset, or so was
+    /// the one that had its place. Where the store does not answer, there is none for now.
+    pub async fn moved_to(&self, workspace: WorkspaceId) -> Option<WorkspaceId> {
+        let mut from = workspace;
+        for _ in 0..MOST_MOVES {
+            let successor = self.successor(from).await?;
+            if self.is_there(successor).await {
+                return Some(successor);
+            }
+            from = successor;
+        }
+        None
+    }
+
+    async fn successor(&self, workspace: WorkspaceId) -> Option<WorkspaceId> {
+        let cached = self.cached(workspace);
+        let look_up = || async {
+            let found = self.store.successor(workspace).await?;
+            Ok::<_, StoreError>(found.map(|successor| successor.workspace))
+        };
+        match cached.successor.get_or_try_init(look_up).await {
+            Ok(successor) => *successor,
+            Err(error) => {
+                tracing::warn!(%workspace, %error, "the successor of a workspace could not be looked up");
+                None
+            }
+        }
+    }
+
+    /// Whether people of a workspace that was reset may still follow with a session of an account.
+    pub async fn is_being_left(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        let successor = self.store.successor(workspace).await?;
+        let now = self.clock.now();
+        Ok(successor.is_some_and(|successor| now < shifted(successor.moved_at, FOLLOWING_TIME, 1)))
+    }
+
+    /// Notes which workspace has the place of another one, before that [ends](Self::end).
+    pub fn note_move(&self, workspace: WorkspaceId, successor: WorkspaceId) {
+        // Set before: by a look-up, which has found the same.
+        let _ = self.cached(workspace).successor.set(Some(successor));
     }
 
     /// Marks a workspace as ended; only this stays cached.
@@ -229,6 +284,38 @@ mod tests {
         let since = presence.expired_since().unwrap();
         assert_eq!(presence.store.idle_since(since, 9).await.unwrap(), [workspace]);
         assert!(presence.store.begin_purge(workspace, Some(since)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_people_of_a_reset_workspace_are_led_to_the_newest_one() {
+        let (_folder, clock, presence, first) = started().await;
+        let mut old = presence.store.workspace(first).await.unwrap().unwrap();
+        assert_eq!(presence.moved_to(WorkspaceId(clock.new_id())).await, None);
+        for code in ["ABCDEFH", "ABCDEFJ"] {
+            let new = Workspace {
+                id: WorkspaceId(clock.new_id()),
+                join_code: code.to_owned(),
+                ..old.clone()
+            };
+            assert!(
+                event_store::EventStore::create_workspace(&*presence.store, &new)
+                    .await
+                    .unwrap()
+            );
+            assert!(presence.store.replace(&old, new.id).await.unwrap());
+            presence.note_move(old.id, new.id);
+            presence.end(old.id);
+            assert_eq!(presence.moved_to(first).await, Some(new.id));
+            assert!(presence.is_being_left(old.id).await.unwrap());
+            old = Workspace {
+                join_code: old.join_code,
+                ..new
+            };
+        }
+        assert!(presence.is_there(old.id).await);
+        assert_eq!(old.join_code, "ABCDEFG", "people join by the same code");
+        clock.pass(FOLLOWING_TIME);
+        assert!(!presence.is_being_left(first).await.unwrap());
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Presence;
 use command::CommandService;
 use documents::{DocumentStore, DocumentStoreError};
-use event_store::{EventStore, PurgeProgress, StoreError};
+use event_store::{EventStore, PurgeProgress, StoreError, Workspace};
 use identity::{People, PeopleError};
 
 /// The most rows of one transaction: a few milliseconds, so that other appends are hardly delayed.
@@ -47,6 +47,9 @@ pub trait WorkspaceKeeper: Send + Sync + Debug {
     /// The document stores with data of workspaces; they are purged before [`forget`](Self::forget) is
     /// called.
     fn stores(&self) -> Vec<Arc<dyn DocumentStore>>;
+
+    /// This server has reset a workspace: another one has its place.
+    async fn replaced(&self, _: WorkspaceId, _successor: WorkspaceId) {}
 
     /// Deletes the data of a workspace outside the document stores.
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), PurgeError>;
@@ -84,6 +87,28 @@ impl Purger {
             self.end(workspace).await;
         }
         Ok(begun)
+    }
+
+    /// Marks a workspace whose place another one takes, under its join code. `false`: one of the two does not
+    /// exist. When it returns `true`, every request to the old workspace is refused with the way to the new
+    /// one.
+    pub async fn replace(&self, old: &Workspace, new: WorkspaceId) -> Result<bool, StoreError> {
+        let replaced = self.store.replace(old, new).await?;
+        if replaced {
+            tracing::info!(workspace = %old.id, successor = %new, "a workspace was reset");
+            self.moved(old.id, new).await;
+            for keeper in &self.keepers {
+                keeper.replaced(old.id, new).await;
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Removes a workspace whose place another one has taken from the memory of this server.
+    pub async fn moved(&self, old: WorkspaceId, new: WorkspaceId) {
+        self.presence.note_move(old, new);
+        self.commands.moved(old, new);
+        self.end(old).await;
     }
 
     /// Removes a workspace that has ended from the memory of this server.
@@ -174,6 +199,9 @@ impl Purger {
         for orphan in orphans {
             if !self.store.was_purged(orphan).await? {
                 foreign.push(orphan);
+                continue;
+            }
+            if self.presence.is_being_left(orphan).await? {
                 continue;
             }
             tracing::info!(workspace = %orphan, "orphaned data of a purged workspace is deleted");

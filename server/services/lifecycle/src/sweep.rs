@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Purger, purge::PurgeError};
-use event_store::StoreError;
+use event_store::{StoreError, Workspace};
 
 /// The interval between sweeps.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -69,6 +69,17 @@ impl Sweeper {
             self.woken.notify_one();
         }
         Ok(begun)
+    }
+
+    /// Ends a workspace in favour of another one, which gets its join code: see [`Purger::replace`]. Its data
+    /// is deleted once its people have had time to follow.
+    pub async fn replace(&self, old: &Workspace, new: WorkspaceId) -> Result<bool, StoreError> {
+        self.purger.replace(old, new).await
+    }
+
+    /// Notes that another server has ended a workspace in favour of another one.
+    pub async fn moved(&self, old: WorkspaceId, new: WorkspaceId) {
+        self.purger.moved(old, new).await;
     }
 
     /// Sweeps now, and waits until the work that was due at the call is done.
@@ -136,6 +147,11 @@ impl Sweeper {
         }
         let mut is_done = true;
         for workspace in store.purging().await? {
+            if self.purger.presence.is_being_left(workspace).await? {
+                // After a restart, or where another server has reset it, something of it may be in memory.
+                self.purger.end(workspace).await;
+                continue;
+            }
             is_done &= self.purger.finish(workspace, &self.stopping).await?;
         }
         if find_orphans {

@@ -30,7 +30,10 @@ use documents::{DocumentStore, DocumentStoreError};
 use domain::{event::TypedEvent, id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
 use projection::{
-    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
+    Context, Projections, StartError,
+    dead_letters::DeadLetters,
+    health::Health,
+    progress::{LaneSetup, Progress},
 };
 use tokio::sync::futures::OwnedNotified;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -55,6 +58,8 @@ pub struct Dependencies {
     pub process_store: Arc<dyn DocumentStore>,
     /// The clocks of workspaces.
     pub clocks: Arc<Clocks>,
+    /// Prepares the lanes before they start.
+    pub lane_setup: Arc<dyn LaneSetup>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -84,9 +89,11 @@ impl ProcessManagers {
             commands,
             process_store,
             clocks,
+            lane_setup,
             clock,
         } = dependencies;
         let progress = Arc::new(Progress::new(process::managers(policies)));
+        lane_setup.prepare(&progress);
         let work = Arc::new(WorkSet::default());
         let queues = Arc::new(CommandQueues::new(work.clone()));
         let follower = CommitFollower {
@@ -213,7 +220,8 @@ impl ProcessManagers {
             if let Some(progress) = self.progress.of(workspace, handler.name())
                 && !progress.folded().covers(up_to)
             {
-                unfinished.push(format!("{}: events to handle", handler.name()));
+                let paused = progress.controls().phrase();
+                unfinished.push(format!("{}: events to handle{paused}", handler.name()));
             }
         }
         unfinished.extend(self.runner.unfinished(workspace, awaited).await?);

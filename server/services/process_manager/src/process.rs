@@ -120,6 +120,16 @@ pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStor
     documents::open(url, SCHEMA).await
 }
 
+/// Opens the process store that a URL names, for reading only.
+pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
+    documents::open_to_read(url, SCHEMA).await
+}
+
+/// Whether a server was ever started on the process store of a URL.
+pub async fn is_made(url: &StoreUrl) -> Result<bool, DocumentStoreError> {
+    documents::is_made(url, SCHEMA).await
+}
+
 /// Parses a process's document.
 pub fn parsed(json: &RawValue) -> Result<Process, DocumentStoreError> {
     serde_json::from_str(json.get())

@@ -5,25 +5,30 @@
 //! commits of the lanes tell it which processes have work (see [`work_set`](super::work_set)), so it reads no
 //! others; it sleeps until the next timer or the next retry. Due timers expire before commands are sent, so
 //! an answer after the deadline counts as late.
+//!
+//! The dials of the lanes hold for the runner too. While they are paused, no command is sent and no timer
+//! expires; a command that is being sent then is finished. What waits is in the store, and is listed once
+//! they are resumed. Lanes that a dial holds back are waited for before a timer expires: what is due first
+//! happens first.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use domain::{id::WorkspaceId, policy::AnyPolicy};
-use tokio::{sync::Semaphore, time::Instant};
+use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
+use tokio::{sync::Semaphore, task::AbortHandle, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use workspace_clock::Clocks;
 
 use super::{
     command_queue::CommandQueues,
     takeover::OtherServers,
-    timers::EarliestTimer,
+    timers::{CLOCK_TIMEOUT, EarliestTimer},
     work_set::{Known, PolicyId, Unlisted, Work, WorkSet},
 };
 use clock::SharedClock;
 use command::CommandService;
 use documents::{DocumentStore, FIRST_GENERATION, Scope};
 use event_store::EventStore;
-use projection::progress::Progress;
+use projection::progress::{HandlerProgress, Progress};
 
 /// How many processes send commands at the same time: many, because each may wait for a provider's answer,
 /// and the event store commits concurrent appends together.
@@ -36,6 +41,9 @@ pub(super) const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// then is taken over if the other server does not do it: see [`takeover`](super::takeover).
 const TAKEOVER_DELAY: Duration = Duration::from_millis(250);
 
+/// The pause before it is looked again whether lanes that a dial holds back have caught up.
+pub(super) const CATCH_UP_DELAY: Duration = Duration::from_millis(100);
+
 /// What the runner knows of a policy in a workspace between two runs.
 #[derive(Debug, Default)]
 struct Agenda {
@@ -44,6 +52,11 @@ struct Agenda {
     list: Option<(Instant, Unlisted)>,
     /// Whether another server runs the policy as well.
     is_shared: bool,
+    /// Where the lanes were last, and since when, if a dial bends them or has bent them until a moment ago:
+    /// then no timer expires before they have folded the events that are in the log.
+    catch_up: Option<(ConsistencyToken, Instant)>,
+    /// The task that waits for the end of a pause.
+    resumption: Option<AbortHandle>,
     /// When the policy runs again, if nothing wakes it before.
     alarm: Option<Instant>,
 }
@@ -187,6 +200,16 @@ impl Runner {
         if work.unlisted == Some(Unlisted::ElsewhereChanged) {
             self.others.note();
         }
+        let Some(lanes) = self.progress.of(workspace, policy.name()) else {
+            return false;
+        };
+        if lanes.controls().is_paused() {
+            agenda.hold(self.list_once_resumed(lanes, (workspace, policy.name())));
+            return true;
+        }
+        if lanes.controls().dials().is_some() {
+            agenda.catch_up = Some((lanes.folded(), now));
+        }
         agenda.note(&work, now);
         let due_list = agenda.list.filter(|(at, _)| *at <= now);
         if due_list.is_some() {
@@ -194,10 +217,13 @@ impl Runner {
             agenda.earliest_timer = EarliestTimer::Unread;
         }
         let before = agenda.earliest_timer;
-        let next_timer = match self
-            .expire_timers(&scope, policy, &mut agenda.earliest_timer)
-            .await
-        {
+        let expired = if self.must_wait_for_lanes(&lanes, workspace, agenda).await {
+            Ok(Some(now + CATCH_UP_DELAY))
+        } else {
+            self.expire_timers(&scope, policy, &mut agenda.earliest_timer)
+                .await
+        };
+        let next_timer = match expired {
             Ok(next_timer) => next_timer,
             Err(error) => {
                 report_failure(name, workspace, &error);
@@ -242,15 +268,70 @@ impl Runner {
         self.spawn(async move { runner.advance(&scope, policy, &process, known).await });
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    /// Has the listing of processes with work read once the lanes of a policy are not paused: what was known
+    /// of them is in the store.
+    fn list_once_resumed(&self, lanes: HandlerProgress, policy: PolicyId) -> AbortHandle {
+        let work = Arc::clone(&self.work);
+        self.spawn(async move {
+            lanes.controls().resumed().await;
+            work.add_unlisted(policy, Unlisted::Unknown);
+        })
+    }
+
+    /// Whether no timer of a policy may expire yet: its lanes are behind, and dials are to blame. Once these
+    /// are at rest, lanes that do not move are not waited for.
+    async fn must_wait_for_lanes(
+        &self,
+        lanes: &HandlerProgress,
+        workspace: WorkspaceId,
+        agenda: &mut Agenda,
+    ) -> bool {
+        let is_any_due = match agenda.earliest_timer {
+            EarliestTimer::None => false,
+            EarliestTimer::Unread => true,
+            EarliestTimer::At(due) => self.clocks.now(workspace).await.is_ok_and(|now| due <= now),
+        };
+        if !is_any_due {
+            return false;
+        }
+        let Some((before, since)) = agenda.catch_up.take() else {
+            return false;
+        };
+        let is_bent = lanes.controls().dials().is_some();
+        let is_behind = !self.has_caught_up(lanes, workspace).await;
+        let folded = lanes.folded();
+        let since = if is_bent || folded != before {
+            Instant::now()
+        } else {
+            since
+        };
+        let is_waited_for = is_behind && since.elapsed() < CLOCK_TIMEOUT;
+        if is_bent || is_waited_for {
+            agenda.catch_up = Some((folded, since));
+        }
+        is_waited_for
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let cancelled = self.cancelled.clone();
-        self.tasks.spawn(async move {
+        let task = self.tasks.spawn(async move {
             cancelled.run_until_cancelled(work).await;
         });
+        task.abort_handle()
     }
 }
 
 impl Agenda {
+    /// Does nothing until the lanes are resumed.
+    fn hold(&mut self, resumption: AbortHandle) {
+        if let Some(earlier) = self.resumption.replace(resumption) {
+            earlier.abort();
+        }
+        (self.list, self.alarm) = (None, None);
+        self.earliest_timer = EarliestTimer::Unread;
+        self.catch_up = Some((ConsistencyToken::default(), Instant::now()));
+    }
+
     /// Has the listing of processes with work read by then, for the most urgent reason.
     fn list_by(&mut self, at: Instant, why: Unlisted) {
         let (earlier, before) = self.list.unwrap_or((at, why));

@@ -73,6 +73,11 @@ impl Runner {
         let Ok(permit) = self.permits.acquire().await else {
             return;
         };
+        if self.is_paused(scope) {
+            // The runner has it listed once the lanes are resumed.
+            self.work.add(scope, Arc::clone(process), None);
+            return;
+        }
         match self.lease(scope, process, known).await {
             Ok(leased) => self.send_all(scope, policy, process, leased, permit).await,
             Err(error) => {
@@ -81,6 +86,12 @@ impl Runner {
                 self.work.retry(scope, Arc::clone(process), later);
             }
         }
+    }
+
+    /// Whether an educator has paused the policy.
+    fn is_paused(&self, scope: &Scope) -> bool {
+        let lanes = self.progress.of(scope.workspace, scope.view);
+        lanes.is_some_and(|lanes| lanes.controls().is_paused())
     }
 
     async fn lease(
@@ -284,6 +295,10 @@ impl Runner {
         let (mut unanswered, mut awaits_lanes) = (None, true);
         for pending in &lease.commands {
             let id = pending.command_id;
+            if self.is_paused(scope) {
+                unanswered = Some(id);
+                break;
+            }
             // Before the provider is asked: its answer is not earlier, so that the deadline comes first also
             // if the clock is put forward before the missing answer is recorded.
             let sent_at = match self.clocks.now(scope.workspace).await {

@@ -15,12 +15,13 @@ use domain::{
     timestamp::Timestamp,
 };
 use futures::StreamExt as _;
+use projection::progress::HandlerProgress;
 use tokio::time::Instant;
 use workspace_clock::{MAX_AGE, Reading, Timers};
 
 use super::{
     process::amend,
-    runner::{Runner, report_failure},
+    runner::{CATCH_UP_DELAY, Runner, report_failure},
     work_set::Snapshot,
 };
 
@@ -29,7 +30,7 @@ const MAX_EXPIRING: usize = 16;
 
 /// How long a clock that is put forward waits at most for the lanes to fold the events of before: a lane that
 /// is held must not hold the clock.
-const CLOCK_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CLOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The same for a timer that is due, for which the timers of other workspaces wait as well.
 const TIMER_TIMEOUT: Duration = Duration::from_millis(250);
@@ -108,7 +109,14 @@ impl Runner {
             return Ok(false);
         }
         self.work.add_timer(scope, due);
-        self.work.add(scope, Arc::clone(key), None);
+        let lanes = self.progress.of(scope.workspace, scope.view);
+        if lanes.is_some_and(|lanes| !lanes.folded().covers(&lanes.head())) {
+            // The timers may have to wait until the lanes have caught up.
+            let later = Instant::now() + CATCH_UP_DELAY;
+            self.work.retry(scope, Arc::clone(key), later);
+        } else {
+            self.work.add(scope, Arc::clone(key), None);
+        }
         Ok(true)
     }
 
@@ -137,13 +145,33 @@ impl Runner {
             });
             let Ok(head) = head else { return };
             for policy in self.policies {
-                if let Some(progress) = self.progress.of(workspace, policy.name()) {
-                    progress.reaches(&head).await;
+                let lanes = self.progress.of(workspace, policy.name());
+                // A paused policy has no timer that expires.
+                if let Some(lanes) = lanes.filter(|lanes| !lanes.controls().is_paused()) {
+                    lanes.reaches(&head).await;
                 }
             }
         };
         // After the timeout the timers expire all the same.
         let _ = tokio::time::timeout(most, folded).await;
+    }
+
+    /// Whether the lanes of a policy have folded the events that are in the log.
+    pub(super) async fn has_caught_up(&self, lanes: &HandlerProgress, workspace: WorkspaceId) -> bool {
+        match self.store.head(workspace).await {
+            Ok(head) => lanes.folded().covers(&head),
+            Err(error) => {
+                tracing::warn!(%workspace, %error, "timers wait until the head of the log can be read");
+                false
+            }
+        }
+    }
+
+    /// Whether dials hold the lanes of a policy back, so that its timers wait. Once the lanes go on, what is
+    /// due happens in its order, whatever the clock shows by then.
+    async fn is_held_back(&self, lanes: &HandlerProgress, workspace: WorkspaceId) -> bool {
+        let controls = lanes.controls();
+        controls.is_paused() || (controls.dials().is_some() && !self.has_caught_up(lanes, workspace).await)
     }
 
     /// Whether a timer of a policy is due at `now`.
@@ -218,6 +246,11 @@ impl Timers for Runner {
             if !is_folded {
                 self.fold_recorded(workspace, CLOCK_TIMEOUT).await;
                 is_folded = true;
+            }
+            if let Some(lanes) = self.progress.of(workspace, policy.name())
+                && self.is_held_back(&lanes, workspace).await
+            {
+                continue;
             }
             self.expire_all(&scope, policy, now)
                 .await

@@ -51,7 +51,8 @@ impl Remaining {
         let is_concerned = |of: Uuid| correlation.is_none_or(|correlation| correlation == of);
         let pending = process.pending.iter();
         self.commands += pending.filter(|it| is_concerned(it.correlation_id)).count();
-        let timers = process.timers.iter();
+        // A deadline that has not started is no timer yet: the command that it waits for is counted.
+        let timers = process.timers.iter().filter(|it| it.waits_for.is_none());
         self.timers += timers.filter(|it| is_concerned(it.correlation_id)).count();
         let failed = process.failed.iter();
         self.dead_letters += failed
@@ -180,5 +181,54 @@ impl Runner {
                 remaining.add(&parsed(&row.document.data)?, None);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        policy::{PendingCommand, Timer},
+        timestamp::Timestamp,
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_counted_as_a_timer_once_it_has_started_and_as_its_command_before() {
+        let command = PendingCommand {
+            command_id: Uuid::from_u128(1),
+            command_type: "ProcessPayment".to_owned(),
+            stream: "payment-1".to_owned(),
+            data: json!({}),
+            causation_id: Uuid::from_u128(2),
+            correlation_id: Uuid::from_u128(3),
+        };
+        let deadline = Timer {
+            name: "payment".to_owned(),
+            begun_at: Timestamp::default(),
+            after_ms: 5_000,
+            due_at: None,
+            waits_for: Some(command.command_id),
+            causation_id: command.causation_id,
+            correlation_id: command.correlation_id,
+        };
+        let mut process = Process {
+            pending: vec![command],
+            timers: vec![deadline],
+            ..Process::default()
+        };
+        let phrases = |process: &Process| -> Vec<String> {
+            let mut remaining = Remaining::default();
+            remaining.add(process, Some(Uuid::from_u128(3)));
+            remaining.phrases("fulfilment").collect()
+        };
+        let sent = "fulfilment: 1 commands to send";
+        assert_eq!(phrases(&process), [sent]);
+        process.timers[0].waits_for = None;
+        assert_eq!(phrases(&process), [sent, "fulfilment: 1 timers"]);
+        let mut others = Remaining::default();
+        others.add(&process, Some(Uuid::from_u128(4)));
+        assert!(others.is_empty());
     }
 }

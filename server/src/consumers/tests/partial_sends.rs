@@ -144,6 +144,10 @@ async fn an_outcome_is_recorded_while_another_command_holds_the_write_lock() {
         clocks: Arc::new(Clocks::new(clock.clone(), process_store.clone())),
         process_store,
         folder: shop.folder.path().join("checkpoints"),
+        lane_setup: Arc::new(ServerLanes {
+            views: shop.read.progress.clone(),
+            board: Arc::default(),
+        }),
         clock,
     };
     let running = Arc::new(

@@ -40,6 +40,7 @@ use workspace_clock::{Clocks, LogClock};
 use crate::{
     consumers::{Consumers, Dependencies},
     read_side::{self, ReadSide, ReadSideBuilder, testing::TEST_TIMEOUT},
+    server_lanes::ServerLanes,
     settings::StoreUrl,
 };
 
@@ -242,6 +243,10 @@ async fn start(
         clocks: clocks.clone(),
         // No consumer runs here, so this folder stays empty.
         folder: std::path::PathBuf::new(),
+        lane_setup: Arc::new(ServerLanes {
+            views: read.progress.clone(),
+            board: Arc::default(),
+        }),
         clock,
     };
     let consumers = Consumers::start(dependencies, policy::all(), Vec::new()).await;

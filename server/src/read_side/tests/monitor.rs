@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConne
 use uuid::Uuid;
 
 use clock::SystemClock;
-use documents::sqlite::SqliteDocumentStore;
+use documents::{DocumentStore, sqlite::SqliteDocumentStore};
 use event_store::SqliteEventStore;
 use monitor::{
     rebuild,
@@ -17,7 +17,7 @@ use monitor::{
     terminal::{self, Format, MonitorError},
     verify::{verify, verify_running},
 };
-use projection::lane_controls::LaneDials;
+use projection::{lane_controls::LaneDials, progress::Progress};
 
 use crate::read_side::testing::{Shop, cancelled, created, customer, listed, received};
 
@@ -238,7 +238,9 @@ async fn a_view_is_rebuilt_in_the_files() {
         let mut out = Vec::new();
         let store = Arc::clone(&shop.store);
         let clock = Arc::new(SystemClock);
-        rebuild::rebuild_files(store, open().await, clock, workspace, view, &mut out)
+        let read_model: Arc<dyn DocumentStore> = open().await;
+        let files = (read_model, Progress::default());
+        rebuild::rebuild_files(store, files, clock, workspace, view, &mut out)
             .await
             .map(|()| String::from_utf8(out).unwrap())
     };

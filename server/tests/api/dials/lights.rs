@@ -161,14 +161,20 @@ async fn without_the_version_check_the_stock_lights_turn_red_and_the_cure_puts_i
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_duplicate_detection_a_view_differs_from_its_fold_until_it_is_cured() {
     let app = TestApp::start_with(&["--for-tests"]).await;
+    a_duplicate_breaks_a_view_until_it_is_cured(&app).await;
+}
+
+/// Takes away the detection of duplicates: its light turns red, names the event, and is cured; another
+/// workspace keeps its own.
+pub(super) async fn a_duplicate_breaks_a_view_until_it_is_cured(app: &TestApp) {
     let (educator, elsewhere) = (app.educator().await, app.educator().await);
     let duplicates = json!({"duplicate_every": 1});
     let taken = json!({"broker": duplicates, "guarantees": without("duplicate_detection")});
-    set(&app, &educator, &taken).await;
-    set(&app, &elsewhere, &json!({"broker": duplicates})).await;
-    receive(&app, &elsewhere, "mug", 3).await;
-    let received = receive(&app, &educator, "mug", 3).await;
-    let light = red(&app, &educator, Invariant::ViewEqualsFold).await;
+    set(app, &educator, &taken).await;
+    set(app, &elsewhere, &json!({"broker": duplicates})).await;
+    receive(app, &elsewhere, "mug", 3).await;
+    let received = receive(app, &educator, "mug", 3).await;
+    let light = red(app, &educator, Invariant::ViewEqualsFold).await;
     assert_eq!(light.event, event_of(&received), "{light:?}");
     let count = [
         Arrow::EventSubscription,
@@ -178,18 +184,18 @@ async fn without_duplicate_detection_a_view_differs_from_its_fold_until_it_is_cu
     assert_eq!(arrows(&light), count);
     assert!(light.evidence.clone().unwrap().view.is_some(), "{light:?}");
     assert_eq!(kinds(&light), [CureKind::PutGuaranteeBack, CureKind::Rebuild]);
-    assert!(!findings(&app, &educator).await.is_empty());
+    assert!(!findings(app, &educator).await.is_empty());
     cured(
-        &app,
+        app,
         &educator,
         &[Invariant::ViewEqualsFold],
         "duplicate_detection",
     )
     .await;
-    let stock = get(&app, &educator, "/api/v1/views/inventory/mug").await;
+    let stock = get(app, &educator, "/api/v1/views/inventory/mug").await;
     assert_eq!(stock["data"]["on_hand"], 3);
     app.settled(&elsewhere).await;
-    assert_eq!(broken(&app, &elsewhere).await, [], "it has its detection");
+    assert_eq!(broken(app, &elsewhere).await, [], "it has its detection");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use domain::aggregate::Command;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{COLUMNS, Column, Findings, PASSWORD, Row, World, outcome, same_names};
+use super::{COLUMNS, Column, Findings, PASSWORD, Row, World, outcome, prediction, same_names};
 use crate::{
     app::{Person, list_product},
     hostile::schema::sample,
@@ -57,6 +57,10 @@ const RULES: &[(&str, Row)] = &[
     ("RefundOrder", SYSTEM),
     ("ProcessPayment", EDUCATORS),
     ("RefundPayment", SHOP),
+    ("AskQuestion", EDUCATORS),
+    // the question is of the first workspace
+    ("RevealAnswer", [401, 403, 403, 403, 403, 200, 422]),
+    ("MakePrediction", [401, 200, 200, 200, 200, 200, 422]),
 ];
 
 /// Whether the system alone may send a command.
@@ -122,11 +126,31 @@ pub(crate) async fn prepared(world: &World, column: Column, name: &str) -> Sent 
             let data = json!({"order": id, "amount": amount, "method": "tok_ok"});
             sent(format!("payment-{id}"), data)
         }
+        "AskQuestion" | "RevealAnswer" | "MakePrediction" => {
+            let (stream, data) = about_a_question(world, column, name).await;
+            sent(stream, data)
+        }
         name => about_an_order(world, name).await.map_or_else(
             || panic!("{name} needs an example here"),
             |(stream, data)| sent(stream, data),
         ),
     }
+}
+
+/// The stream and the data of a command about a new question of the class.
+async fn about_a_question(world: &World, column: Column, name: &str) -> (String, Value) {
+    if name == "AskQuestion" {
+        let data = json!({"lesson": "last_item", "step": "race", "text": "How many?", "choices": 2,
+            "labels": ["One", "Both"]});
+        return (format!("question-{}", SystemClock.new_id()), data);
+    }
+    let question = world.asked().await;
+    if name == "RevealAnswer" {
+        return (format!("question-{question}"), json!({"right": 1}));
+    }
+    let command = prediction(question, world.id(column));
+    let stream = command["stream"].as_str().unwrap().to_owned();
+    (stream, command["data"].clone())
 }
 
 /// The stream and the data of a command about a new order of the owner's, which is confirmed.

@@ -103,8 +103,31 @@ fn newest_run(_: &World, _: Column) -> Option<Value> {
     Some(json!({"title": "The newest run"}))
 }
 
+/// A view of one's own; each column creates one of another name.
+fn own_view(_: &World, column: Column) -> Option<Value> {
+    let name = format!("view_of_{column:?}").to_lowercase();
+    let fold = json!([{"field": "events", "op": "count"}]);
+    Some(json!({"name": name, "on": ["OrderCreated"], "key": "stream", "fold": fold}))
+}
+
+fn reveal(_: &World, _: Column) -> Option<Value> {
+    Some(json!({"reveal": {}}))
+}
+
 fn all_at_rest(_: &World, _: Column) -> Option<Value> {
     Some(json!({}))
+}
+
+fn to_a_stranger(_: &World, _: Column) -> Option<Value> {
+    Some(json!({"person": Uuid::from_u128(7)}))
+}
+
+fn no_bots(_: &World, _: Column) -> Option<Value> {
+    Some(json!({"count": 0, "orders_per_minute": 1}))
+}
+
+fn no_copies(_: &World, _: Column) -> Option<Value> {
+    Some(json!({"count": 0}))
 }
 
 fn no_labels(_: &World, _: Column) -> Option<Value> {
@@ -115,6 +138,15 @@ fn no_labels(_: &World, _: Column) -> Option<Value> {
 const RULES: &[Rule] = &[
     write("post", "/api/v1/workspaces", open, ALL),
     write("post", "/api/v1/workspaces/join", join, ALL),
+    // It is no export.
+    write("post", "/api/v1/workspaces/import", nothing, [415; 7]),
+    // no workspace was reset
+    write(
+        "post",
+        "/api/v1/sessions/follow",
+        nothing,
+        [401, 409, 409, 409, 409, 409, 409],
+    ),
     read("/api/v1/session", "", PEOPLE),
     // The account of the request does not exist, and no column has a cookie or a password.
     write("post", "/api/v1/sessions", sign_in, [401; 7]),
@@ -223,6 +255,12 @@ const RULES: &[Rule] = &[
     read("/api/v1/lab/dials", "", PEOPLE),
     read("/api/v1/lab/dials/bent", "", PEOPLE),
     read("/api/v1/lab/dials/words", "?lang=de", PEOPLE),
+    // the class is not asked anything
+    read(
+        "/api/v1/lab/class/words",
+        "?question=0198c1a2-0000-7000-8000-000000000000",
+        [401, 404, 404, 404, 404, 404, 404],
+    ),
     // It does not say which version it replaces.
     write(
         "put",
@@ -233,6 +271,52 @@ const RULES: &[Rule] = &[
     write("patch", "/api/v1/lab/dials", all_at_rest, EDUCATORS),
     write("delete", "/api/v1/lab/dials", nothing, EDUCATORS),
     write("delete", "/api/v1/lab/dials/{dial}", nothing, EDUCATORS),
+    read("/api/v1/lab/class", "", PEOPLE),
+    // It does not say which version it replaces.
+    write(
+        "put",
+        "/api/v1/lab/class",
+        all_at_rest,
+        [401, 403, 403, 403, 403, 428, 428],
+    ),
+    // no person has this id, and so none has the dial
+    write(
+        "put",
+        "/api/v1/lab/class/dials/{dial}",
+        to_a_stranger,
+        [401, 403, 403, 403, 403, 400, 400],
+    ),
+    write(
+        "delete",
+        "/api/v1/lab/class/dials/{dial}",
+        nothing,
+        [401, 403, 403, 403, 403, 404, 404],
+    ),
+    read("/api/v1/lab/class/results.csv", "", EDUCATORS),
+    read("/api/v1/lab/class/copies", "", EDUCATORS),
+    // fewer than one
+    write(
+        "post",
+        "/api/v1/lab/class/copies",
+        no_copies,
+        [401, 403, 403, 403, 403, 400, 400],
+    ),
+    // no person has a copy
+    write(
+        "post",
+        "/api/v1/lab/class/copy",
+        nothing,
+        [401, 404, 404, 404, 404, 404, 404],
+    ),
+    read("/api/v1/lab/bots", "", EDUCATORS),
+    // fewer than one
+    write(
+        "put",
+        "/api/v1/lab/bots",
+        no_bots,
+        [401, 403, 403, 403, 403, 400, 400],
+    ),
+    write("delete", "/api/v1/lab/bots", nothing, EDUCATORS),
     // each in their own workspace, which has an event by now
     write(
         "post",
@@ -241,6 +325,26 @@ const RULES: &[Rule] = &[
         [401, 403, 403, 403, 201, 201, 201],
     ),
     read("/api/v1/lab/recordings", "", LAB_READERS),
+    write(
+        "post",
+        "/api/v1/lab/views",
+        own_view,
+        [401, 403, 403, 403, 201, 201, 201],
+    ),
+    read("/api/v1/lab/views", "", LAB_READERS),
+    read("/api/v1/lab/views/fields", "", LAB_READERS),
+    // it is a view of the program, and none of one's own
+    read(
+        "/api/v1/lab/views/{name}",
+        "",
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
+    write(
+        "delete",
+        "/api/v1/lab/views/{name}",
+        nothing,
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
     // no recording has this id
     read(
         "/api/v1/lab/recordings/{id}",
@@ -266,6 +370,28 @@ const RULES: &[Rule] = &[
         nothing,
         [401, 403, 403, 403, 403, 202, 202],
     ),
+    read("/api/v1/lab/lessons", "", LAB_READERS),
+    // no lesson has this name, and no run has this id
+    write(
+        "post",
+        "/api/v1/lab/lessons/{name}/runs",
+        nothing,
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
+    read("/api/v1/lab/runs", "", LAB_READERS),
+    read("/api/v1/lab/runs/{id}", "", [401, 403, 403, 403, 404, 404, 404]),
+    write(
+        "delete",
+        "/api/v1/lab/runs/{id}",
+        nothing,
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
+    write(
+        "post",
+        "/api/v1/lab/runs/{id}/steps/{n}",
+        reveal,
+        [401, 403, 403, 403, 404, 404, 404],
+    ),
     read("/infographic.svg", "", ALL),
     // The body lacks every label.
     write("post", "/infographic.svg", no_labels, [422; 7]),
@@ -279,6 +405,13 @@ const RULES: &[Rule] = &[
         // The other educator's workspace has another name.
         expected: [401, 403, 403, 403, 403, 202, 400],
     },
+    // The workspace is gone, except that of the other educator; `reset.rs` tries each role.
+    write(
+        "post",
+        "/api/v1/lab/reset",
+        all_at_rest,
+        [401, 410, 410, 410, 410, 410, 200],
+    ),
 ];
 
 impl Rule {
@@ -298,6 +431,7 @@ impl Rule {
             ("{id}", Uuid::from_u128(7).to_string()),
             ("{name}", "products".to_owned()),
             ("{dial}", "broker.delay_ms".to_owned()),
+            ("{n}", "1".to_owned()),
             ("{workspace}", world.educator.workspace.to_string()),
         ]
         .iter()

@@ -11,6 +11,8 @@ const ALL: Row = [200; 7];
 const OFFICE: Row = [200, 403, 403, 200, 200, 200, 200];
 /// Of the log: for students and educators.
 const LOG: Row = [200, 403, 403, 403, 200, 200, 200];
+/// For those who lead a class.
+const EDUCATORS: Row = [200, 403, 403, 403, 403, 200, 200];
 
 const RULES: &[(&str, Row)] = &[
     ("/", ALL),
@@ -42,12 +44,21 @@ const RULES: &[(&str, Row)] = &[
     ("/office/people", OFFICE),
     ("/office/stock", OFFICE),
     ("/lab", LOG),
+    ("/lab/lessons", LOG),
+    ("/lab/lessons/:lesson", LOG),
+    ("/lab/glossary", LOG),
+    // every person of the class has their own page, and an educator those of the class
+    ("/class", ALL),
+    ("/lab/class", EDUCATORS),
+    ("/lab/class/code", EDUCATORS),
+    ("/lab/class/present", EDUCATORS),
     ("/lab/dials", LOG),
     ("/lab/streams", LOG),
     ("/lab/streams/:stream", [200, 403, 403, 403, 200, 200, 404]),
     // no event has the id of an order
     ("/lab/events/:id", [200, 403, 403, 403, 404, 404, 404]),
     ("/lab/projections", LOG),
+    ("/lab/views", LOG),
     ("/lab/dead-letters", LOG),
     ("/lab/split", LOG),
     ("/lab/recording", LOG),
@@ -74,6 +85,7 @@ async fn each_page_is_shown_to_its_roles_and_no_others() {
         let path = route
             .replace(":code", &world.educator.join_code)
             .replace(":sku", "teapot-01")
+            .replace(":lesson", "happy_path")
             .replace(":id", &world.order.to_string())
             .replace(":stream", "product-teapot-01");
         for (column, expected) in COLUMNS.into_iter().zip(*expected) {

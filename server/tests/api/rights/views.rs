@@ -22,6 +22,8 @@ enum Group {
     None,
     /// The id of the owner.
     Owner,
+    /// The question that the owner has answered.
+    Question,
     /// A name.
     Named(&'static str),
 }
@@ -32,6 +34,8 @@ use Part::{Document, Listing};
 const ALL: Row = [401, 200, 200, 200, 200, 200, 200];
 /// For all but customers.
 const NOT_CUSTOMERS: Row = [401, 403, 403, 200, 200, 200, 200];
+/// For educators.
+const EDUCATORS: Row = [401, 403, 403, 403, 403, 200, 200];
 /// The owner's own, for all but other customers.
 const OWN: Row = [401, 403, 200, 200, 200, 200, 200];
 /// A document that belongs to a person.
@@ -65,6 +69,11 @@ const RULES: &[(&str, Part, Row)] = &[
         NOT_CUSTOMERS,
     ),
     ("payments", Document, OWN_DOCUMENT),
+    // everyone sees what is asked; who answered what is the educator's
+    ("predictions", Listing("questions", Group::None), ALL),
+    ("predictions", Listing("by_question", Group::Question), EDUCATORS),
+    // the owner's answer
+    ("predictions", Document, [401, 404, 200, 404, 404, 200, 404]),
     ("products", Listing("all", Group::None), ALL),
     ("products", Listing("by_tag", Group::Named("kitchen")), ALL),
     ("products", Document, [401, 200, 200, 200, 200, 200, 404]),
@@ -87,6 +96,7 @@ impl Group {
         match self {
             Self::None => String::new(),
             Self::Owner => world.id(Column::Owner).to_string(),
+            Self::Question => world.question.to_string(),
             Self::Named(name) => name.to_owned(),
         }
     }
@@ -158,6 +168,9 @@ async fn key_of(world: &World, view: &str) -> String {
     let owner = world.id(Column::Owner).to_string();
     if view == "customers" {
         return owner;
+    }
+    if view == "predictions" {
+        return format!("{}.{owner}", world.question);
     }
     if matches!(view, "orders" | "payments") {
         return world.order.to_string();

@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use clock::{Clock as _, SystemClock};
 use domain::{
     access::Role,
+    aggregate::prediction::prediction_stream,
     event::{ActorRef, Metadata, StoredEvent},
     id::WorkspaceId,
     wire::{CommandAnswer, DeadLetterInfo, EventSchema, ListingAnswer, Page, SessionInfo, WorkspaceAccess},
@@ -259,7 +260,31 @@ impl Shop {
             "events": [told.unwrap().event_id],
         }});
         assert!(ada.command("read", &read).await);
+        self.ask_the_class(&self.customer).await;
         self.educator.settled().await;
+    }
+
+    /// The educator asks a question, a person answers it, and the right answer is revealed.
+    async fn ask_the_class(&self, person: &Person) {
+        let question = Uuid::from_u128(0x0198_c1a2_0000_7000_8000_0000_0000_0001);
+        let stream = format!("question-{question}");
+        let data = json!({"text": "How many mugs are left?", "choices": 3});
+        self.send(
+            "ask",
+            &json!({"type": "AskQuestion", "stream": stream, "data": data}),
+        )
+        .await;
+        let predict = json!({
+            "type": "MakePrediction", "stream": prediction_stream(question, person.account.user).unwrap(),
+            "data": {"question": question, "choice": 2},
+        });
+        assert!(person.client.command("predict", &predict).await);
+        let data = json!({"right": 2});
+        self.send(
+            "reveal",
+            &json!({"type": "RevealAnswer", "stream": stream, "data": data}),
+        )
+        .await;
     }
 
     /// A person asks for both links by email, and changes the password.

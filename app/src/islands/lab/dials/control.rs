@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{session::DialSession, wording};
 use crate::{
-    components::{Icon, Picture, dial_value, only_if, provider_mode, text},
+    components::{Icon, Picture, dial_value, either, only_if, provider_mode, text},
     erase::{Erase, View},
     erased_signals::RwSignal,
     lab::dials::{DialKind, FREQUENCY},
@@ -27,9 +27,8 @@ pub(super) fn control(session: DialSession, path: Path, kind: DialKind, name: St
     if kind == DialKind::Guarantee {
         return guarantee(session, path);
     }
-    if !session.may_control {
-        return view! { <p class="dial__value">{text(move || words(session, path, kind))}</p> }.erase();
-    }
+    let read =
+        move || view! { <p class="dial__value">{text(move || words(session, path, kind))}</p> }.erase();
     let build = move || {
         session.refused.track();
         let name = name.clone();
@@ -45,7 +44,11 @@ pub(super) fn control(session: DialSession, path: Path, kind: DialKind, name: St
             }
         }
     };
-    view! { <div class="dial__set needs-script">{build}</div> }.erase()
+    let set = move || {
+        let build = build.clone();
+        view! { <div class="dial__set needs-script">{build}</div> }.erase()
+    };
+    either(move || path.with_value(|path| session.may_set(path)), set, read)
 }
 
 /// The present value of a dial.
@@ -174,7 +177,10 @@ fn one_of(session: DialSession, path: Path, name: String) -> View {
 fn frequency(session: DialSession, path: Path, name: String) -> View {
     let fields = FREQUENCY.map(|member| frequency_field(session, path, member));
     let fields: Vec<View> = fields.into();
-    view! { <div class="dial__numbers" role="group" aria-labelledby=name>{fields}</div> }.erase()
+    view! {
+        <div class="dial__numbers dial__numbers--fault" role="group" aria-labelledby=name>{fields}</div>
+    }
+    .erase()
 }
 
 fn frequency_field(session: DialSession, path: Path, member: &'static str) -> View {
@@ -313,11 +319,11 @@ fn guarantee(session: DialSession, path: Path) -> View {
         }
         .erase()
     };
-    let may_control = session.may_control;
+    let may_set = move || path.with_value(|path| session.may_set(path));
     view! {
         <div class="guarantee" data-held=text(move || is_held().to_string())>
             <p class="guarantee__state"><Icon picture /><span>{text(state)}</span></p>
-            {only_if(move || may_control && is_held(), button)}
+            {only_if(move || may_set() && is_held(), button)}
             {only_if(move || is_held() && is_asking.get(), question)}
         </div>
     }

@@ -1,6 +1,6 @@
-//! The drawing of the page: a box that is bent is marked, and leads to its dials; the arrows of a broken
-//! invariant have the numbers of its sequence. The drawing is no part of the island, and nothing here is
-//! reactive but the two effects.
+//! The drawing of the page: a box that is bent is marked, and leads to its dials, which unfold; the arrows of
+//! a broken invariant have the numbers of its sequence. The drawing is no part of the island, and nothing
+//! here is reactive but the effects.
 
 use domain::wire::PATTERN_SHEET;
 use leptos::{
@@ -9,17 +9,16 @@ use leptos::{
     web_sys::{Element, HtmlElement},
 };
 use wasm_bindgen::JsCast;
-use web_sys::SvgGeometryElement;
 
 use super::session::DialSession;
 use crate::{
     erased_effects::effect,
-    islands::lab::DRAWING,
+    islands::lab::{
+        DRAWING,
+        svg_marks::{all, element, find, place_on, set},
+    },
     lab::dials::{bent, box_of_drawing},
 };
-
-/// The namespace of SVG.
-const SVG: &str = "http://www.w3.org/2000/svg";
 
 /// The class of what is drawn here.
 const STEP: &str = "light-step";
@@ -30,11 +29,18 @@ const RADIUS: &str = "14";
 /// Marks what is bent and broken, while the page is open.
 pub(super) fn follow(session: DialSession) {
     effect(lead_to_dials);
+    let mut known: Vec<String> = Vec::new();
     effect(move || {
-        let bent_boxes: Vec<String> = session.answer.with(|answer| {
-            let first = |dial: &str| dial.split('.').next().unwrap_or_default().to_owned();
-            bent(answer).iter().map(|bent| first(&bent.dial)).collect()
+        let dials: Vec<String> = session.answer.with(|answer| {
+            let bent = bent(answer).into_iter();
+            bent.map(|bent| bent.dial).collect()
         });
+        // What a person has folded up stays so, until another of its dials is bent.
+        for dial in dials.iter().filter(|dial| !known.contains(dial)) {
+            unfold_around(dial);
+        }
+        let bent_boxes: Vec<String> = dials.iter().map(|dial| first_part(dial).to_owned()).collect();
+        known = dials;
         for (group, of) in boxes() {
             let is_bent = bent_boxes.iter().any(|bent| bent == of);
             let _ = group.toggle_attribute_with_force("data-bent", is_bent);
@@ -54,6 +60,34 @@ pub(super) fn follow(session: DialSession) {
     });
 }
 
+/// The box of a dial.
+fn first_part(dial: &str) -> &str {
+    dial.split('.').next().unwrap_or_default()
+}
+
+/// Unfolds the dials of a box: the browser itself does so only for what is within them.
+pub(super) fn reveal(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        let details = element.query_selector(":scope > details").ok().flatten();
+        unfold(&details.unwrap_or(element));
+    }
+}
+
+/// Unfolds what contains a dial.
+fn unfold_around(dial: &str) {
+    let mut around = document().get_element_by_id(dial);
+    while let Some(details) = around.and_then(|it| it.closest("details").ok().flatten()) {
+        unfold(&details);
+        around = details.parent_element();
+    }
+}
+
+fn unfold(details: &Element) {
+    if details.tag_name() == "DETAILS" {
+        set(details, "open", "");
+    }
+}
+
 /// The boxes of the drawing that have dials, each with the box of its dials.
 fn boxes() -> Vec<(Element, &'static str)> {
     let groups = all(&["#", DRAWING, " [data-box]"].concat()).into_iter();
@@ -64,8 +98,16 @@ fn boxes() -> Vec<(Element, &'static str)> {
     with_dials.collect()
 }
 
-/// Makes a link of each box that has dials.
+/// Makes a link of each box that has dials, and unfolds those that the address names.
 fn lead_to_dials() {
+    let hash = window().location().hash().unwrap_or_default();
+    if let Some(id) = hash.strip_prefix('#') {
+        reveal(id);
+        unfold_around(id);
+        if let Some(element) = document().get_element_by_id(id) {
+            element.scroll_into_view();
+        }
+    }
     for (group, _) in boxes() {
         set(&group, "role", "link");
         set(&group, "tabindex", "0");
@@ -87,9 +129,11 @@ fn go_to_dials(target: Option<web_sys::EventTarget>) {
     let selector = ["#", DRAWING, " [data-box]"].concat();
     let group = element.and_then(|element| element.closest(&selector).ok().flatten());
     let id = group.and_then(|group| group.get_attribute("data-box"));
-    let section = id
-        .and_then(|id| box_of_drawing(&id))
-        .and_then(|id| document().get_element_by_id(id));
+    let Some(of) = id.and_then(|id| box_of_drawing(&id)) else {
+        return;
+    };
+    reveal(of);
+    let section = document().get_element_by_id(of);
     if let Some(section) = section.and_then(|section| section.dyn_into::<HtmlElement>().ok()) {
         section.scroll_into_view();
         let _ = section.focus();
@@ -115,19 +159,12 @@ fn draw_sequence(arrows: &[&str]) {
 /// Writes a number at an arrow, at a part of its way.
 fn draw_step(arrow: &str, number: usize, part: (usize, usize)) -> Option<()> {
     let group = find(&["#arrow-", arrow].concat())?;
-    let line = group.query_selector("path.line").ok().flatten()?;
-    let line: SvgGeometryElement = line.dyn_into().ok()?;
-    let (place, all) = (u16::try_from(part.0).ok()?, u16::try_from(part.1).ok()?);
-    let way = line.get_total_length() * f32::from(place) / f32::from(all);
-    let point = line.get_point_at_length(way).ok()?;
+    let (place, places) = (u16::try_from(part.0).ok()?, u16::try_from(part.1).ok()?);
+    let at = place_on(&group, f64::from(place) / f64::from(places))?;
     set(&group, "data-crossed", "");
     let (step, circle, text) = (element("g")?, element("circle")?, element("text")?);
     set(&step, "class", STEP);
-    set(
-        &step,
-        "transform",
-        &format!("translate({:.1} {:.1})", point.x(), point.y()),
-    );
+    set(&step, "transform", &at);
     set(&circle, "r", RADIUS);
     set(&text, "text-anchor", "middle");
     set(&text, "dy", "5");
@@ -137,26 +174,4 @@ fn draw_step(arrow: &str, number: usize, part: (usize, usize)) -> Option<()> {
     let drawing = find(&["#", DRAWING, " svg"].concat())?;
     let _ = drawing.append_child(&step);
     Some(())
-}
-
-fn find(selector: &str) -> Option<Element> {
-    document().query_selector(selector).ok().flatten()
-}
-
-/// The elements that a selector finds, in their order.
-fn all(selector: &str) -> Vec<Element> {
-    let Ok(found) = document().query_selector_all(selector) else {
-        return Vec::new();
-    };
-    let nodes = (0..found.length()).filter_map(|index| found.item(index));
-    nodes.filter_map(|node| node.dyn_into().ok()).collect()
-}
-
-fn element(name: &str) -> Option<Element> {
-    document().create_element_ns(Some(SVG), name).ok()
-}
-
-/// Sets an attribute, whose name is one of ours and so is valid.
-fn set(element: &Element, name: &str, value: &str) {
-    let _ = element.set_attribute(name, value);
 }

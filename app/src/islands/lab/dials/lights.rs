@@ -121,11 +121,7 @@ fn card(session: DialSession, status: &InvariantStatus) -> View {
         .erase()
     });
     let facts = status.evidence.as_ref().map(facts);
-    let stream = status
-        .evidence
-        .as_ref()
-        .and_then(|evidence| evidence.stream.as_deref());
-    let witness = event_links(status.event, stream, &status.witness);
+    let witness = event_links(status.event, &status.witness);
     view! {
         <h3>{wording::invariant(invariant)}</h3>
         <p class="muted">{text::lab_dials::since(language)}" "<When at=status.since /></p>
@@ -150,18 +146,12 @@ fn card(session: DialSession, status: &InvariantStatus) -> View {
     .erase()
 }
 
-/// The event that broke an invariant, with a link to its stream, and those that show it together with it.
-fn event_links(event: Option<Uuid>, stream: Option<&str>, witness: &[Uuid]) -> View {
+/// The event that broke an invariant, and those that show it together with it.
+fn event_links(event: Option<Uuid>, witness: &[Uuid]) -> View {
     let language = language();
-    let of_event = event.map(|id| match stream {
-        Some(stream) => {
-            let href = stream_page(stream);
-            view! { <li><a href=href>{event_id(id)}</a></li> }.erase()
-        }
-        None => view! { <li>{event_id(id)}</li> }.erase(),
-    });
+    let of_event = event.map(|id| view! { <li>{event_link(id)}</li> }.erase());
     let others = witness.iter().filter(|id| Some(**id) != event);
-    let others = others.map(|id| view! { <li>{event_id(*id)}</li> }.erase());
+    let others = others.map(|id| view! { <li>{event_link(*id)}</li> }.erase());
     let links: Vec<View> = of_event.into_iter().chain(others).collect();
     (!links.is_empty())
         .then(|| {
@@ -174,9 +164,10 @@ fn event_links(event: Option<Uuid>, stream: Option<&str>, witness: &[Uuid]) -> V
         .erase()
 }
 
-/// The short id of an event, with the whole id as a tooltip.
-fn event_id(id: Uuid) -> View {
-    view! { <code class="id" title=id.to_string()>{short_id(id)}</code> }.erase()
+/// The short id of an event, with a link to its page.
+fn event_link(id: Uuid) -> View {
+    let href = ["/lab/events/", &id.to_string()].concat();
+    view! { <a href=href><code class="id" title=id.to_string()>{short_id(id)}</code></a> }.erase()
 }
 
 /// The page of a stream.
@@ -226,7 +217,7 @@ fn facts(evidence: &Evidence) -> View {
 
 /// A crossing: the arrow, by its place in the drawing and its name, and the event that crossed it.
 fn sequence_step(step: &SequenceStep) -> View {
-    let event = step.event_id.map(event_id);
+    let event = step.event_id.map(event_link);
     let drawn = step.arrow.drawing_id(PATTERN_SHEET).unwrap_or_default();
     view! { <li data-step=drawn><code>{step.arrow.as_str()}</code>" "{event}</li> }.erase()
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::{control::control, session::DialSession, wording};
 use crate::{
-    components::text,
+    components::{only_if, text},
     erase::{Erase, View},
     erased_signals::Memo,
     lab::dials::DialKind,
@@ -38,7 +38,9 @@ pub(super) fn row(session: DialSession, path: String, kind: DialKind) -> View {
     } else {
         text::lab_dials::reset(language)
     };
-    let reset = session.may_control.then(|| {
+    let hidden_title = title.clone();
+    let reset = move || {
+        let title = hidden_title.clone();
         view! {
             <button
                 type="button"
@@ -51,11 +53,12 @@ pub(super) fn row(session: DialSession, path: String, kind: DialKind) -> View {
                 }
             >
                 {reset_word}
-                <span class="hidden">" "{title.clone()}</span>
+                <span class="hidden">" "{title}</span>
             </button>
         }
         .erase()
-    });
+    };
+    let may_set = move || stored.with_value(|path| session.may_set(path));
     view! {
         <li class="dial" id=path data-bent=text(move || is_bent().to_string())>
             <div class="dial__head">
@@ -65,7 +68,7 @@ pub(super) fn row(session: DialSession, path: String, kind: DialKind) -> View {
             <p class="muted dial__why">{why}</p>
             <div class="dial__control">
                 {control(session, stored, kind, name_id)}
-                {reset}
+                {only_if(may_set, reset)}
             </div>
             <p class="dial__by">{text(by)}</p>
         </li>

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::LabDials;
 use crate::{
     erased_signals::RwSignal,
-    lab::dials::{BentValue, bent, value_at},
+    lab::dials::{BentValue, bent, value_at, whole_dials},
 };
 
 /// The state of the page.
@@ -22,8 +22,12 @@ pub(super) struct DialSession {
     pub(super) lights: RwSignal<Vec<InvariantStatus>>,
     /// The types of events.
     pub(super) event_types: StoredValue<Vec<String>>,
+    /// The names of the views of one's own when the page was rendered.
+    pub(super) own_views: StoredValue<Vec<String>>,
     /// Whether the person may change the pipeline.
     pub(super) may_control: bool,
+    /// The dials that the person was handed, as the page shows them.
+    pub(super) handed: RwSignal<Vec<String>>,
     /// Why the last thing that was done was refused; empty if it was not.
     pub(super) refusal: RwSignal<String>,
     /// Counts what was refused: then the controls show again what holds.
@@ -42,7 +46,9 @@ impl DialSession {
             answer,
             lights,
             event_types,
+            own_views,
             may_control,
+            handed,
         } = page;
         let first_red = lights.data.iter().find(|light| !light.holds);
         Self {
@@ -50,13 +56,20 @@ impl DialSession {
             answer: RwSignal::new(answer),
             lights: RwSignal::new(lights.data),
             event_types: StoredValue::new(event_types),
+            own_views: StoredValue::new(own_views),
             may_control,
+            handed: RwSignal::new(whole_dials(handed)),
             refusal: RwSignal::new(String::new()),
             refused: RwSignal::new(0),
             before_reset: RwSignal::new(None),
             #[cfg(not(feature = "ssr"))]
             queue: StoredValue::new(browser::Queue::default()),
         }
+    }
+
+    /// Whether the person may set a dial. Tracked.
+    pub(super) fn may_set(self, path: &str) -> bool {
+        self.may_control || self.handed.with(|handed| handed.iter().any(|dial| dial == path))
     }
 
     /// The value of a dial; `None` where the dials do not have it, so that it is at rest.
@@ -97,9 +110,9 @@ impl DialSession {
     }
 
     /// Makes the lanes of a view panic, and says so.
-    pub(super) fn crash(self, view: &'static str, outcome: RwSignal<String>) {
+    pub(super) fn crash(self, view: &str, outcome: RwSignal<String>) {
         #[cfg(not(feature = "ssr"))]
-        browser::crash(self, view, outcome);
+        browser::crash(self, view.to_owned(), outcome);
         #[cfg(feature = "ssr")]
         let _ = (self, view, outcome);
     }
@@ -131,7 +144,7 @@ mod browser {
 
     use std::collections::VecDeque;
 
-    use domain::wire::{Invariant, InvariantStatus, InvariantsAnswer, LabTopic, ServerFrame};
+    use domain::wire::{Invariant, InvariantStatus, InvariantsAnswer, LabTopic, Problem, ServerFrame};
     use leptos::prelude::*;
     use serde_json::Value;
 
@@ -141,9 +154,13 @@ mod browser {
         components::{bent_words, explain},
         erased_effects::spawn,
         erased_signals::RwSignal,
-        lab::dials::{BentValue, bent, changed, changes, is_frequency, version},
+        lab::{
+            class::dials_of,
+            dials::{BentValue, bent, changed, changes, is_frequency, names_in_api, version, whole_dials},
+        },
         language::language,
         live::store::{follow_lab, typed},
+        person::use_person,
         text,
     };
 
@@ -180,6 +197,17 @@ mod browser {
                 session.lights.set(data);
             }
         });
+        let person = use_person().filter(|_| !session.may_control);
+        if let Some(person) = person.map(|person| person.id.to_string()) {
+            follow_lab(LabTopic::Class, move |frame| {
+                if let ServerFrame::Class { data, .. } = frame {
+                    let handed = whole_dials(dials_of(&data, &person));
+                    if session.handed.with_untracked(|known| *known != handed) {
+                        session.handed.set(handed);
+                    }
+                }
+            });
+        }
     }
 
     /// Does what a person wants after what they wanted before.
@@ -214,6 +242,9 @@ mod browser {
 
     /// True if it was done.
     async fn carry_out(session: DialSession, deed: Deed) -> bool {
+        if !session.may_control {
+            return carry_out_handed(session, deed).await;
+        }
         let (before, bent_before) = session
             .answer
             .with_untracked(|answer| (answer.clone(), bent(answer)));
@@ -253,6 +284,35 @@ mod browser {
                 false
             }
         }
+    }
+
+    /// A person who was handed a dial sets this one, and leaves the others as they are.
+    async fn carry_out_handed(session: DialSession, deed: Deed) -> bool {
+        let answered = match deed {
+            Deed::Set(path, value) if !value.is_null() => {
+                api::lab::patch_dials(&changed(&Value::Null, &path, value)).await
+            }
+            Deed::Set(path, _) | Deed::Rest(Some(path)) => rest_each(names_in_api(&path)).await,
+            Deed::Rest(None) | Deed::Restore(_) | Deed::Cure(_) => return false,
+        };
+        match answered {
+            Ok(answer) => {
+                take(session, answer);
+                true
+            }
+            Err(problem) => {
+                session.refuse(explain(&problem));
+                false
+            }
+        }
+    }
+
+    /// Puts each of these to rest, and reads the dials anew.
+    async fn rest_each(names: Vec<String>) -> Result<Value, Problem> {
+        for name in names {
+            api::lab::rest_dials(Some(&name)).await?;
+        }
+        api::lab::dials().await
     }
 
     async fn cure(session: DialSession, invariant: Invariant) -> bool {
@@ -318,10 +378,10 @@ mod browser {
         text::lab_dials::conflict_with(language, words.join("; "))
     }
 
-    pub(super) fn crash(session: DialSession, view: &'static str, outcome: RwSignal<String>) {
+    pub(super) fn crash(session: DialSession, view: String, outcome: RwSignal<String>) {
         outcome.set(String::new());
         spawn(async move {
-            match api::lab::crash(view).await {
+            match api::lab::crash(&view).await {
                 Ok(status) => outcome.set(text::lab_dials::crashed(language(), status.panics)),
                 Err(problem) => session.refuse(explain(&problem)),
             }

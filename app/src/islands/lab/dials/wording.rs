@@ -85,7 +85,7 @@ pub(super) fn protection(path: &str) -> &'static str {
 }
 
 /// What an invariant says.
-pub(super) fn invariant(invariant: Invariant) -> &'static str {
+pub(crate) fn invariant(invariant: Invariant) -> &'static str {
     let language = language();
     match invariant {
         Invariant::StockNotNegative => text::lab_dials::light_stock(language),

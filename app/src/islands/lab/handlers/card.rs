@@ -1,7 +1,7 @@
 //! One event handler: its state, where it is, how fast it handles events, what it could not handle, what the
 //! dials bend there, and the buttons.
 
-use domain::wire::{FailingLane, HandledBy, HandlerKind, HandlerStatus, Handling, RebuildProgress};
+use domain::wire::{ERASURE, FailingLane, HandledBy, HandlerKind, HandlerStatus, Handling, RebuildProgress};
 use leptos::prelude::*;
 
 use super::session::{Deed, HandlerSession};
@@ -31,8 +31,9 @@ pub(super) fn card(session: HandlerSession, kind: HandlerKind, name: String) -> 
     let state =
         move || status.with(|status| status.as_ref().map_or(HandlerState::UpToDate, HandlerState::of));
     let picture = Signal::derive(move || picture(state()));
-    let controls =
-        (session.may_control && kind == HandlerKind::View).then(|| controls(session, stored, status));
+    let controls = session
+        .may_control
+        .then(|| controls(session, kind, stored, status));
     let id = ["handler-", &name].concat();
     let title = name.clone();
     view! {
@@ -59,7 +60,8 @@ pub(super) fn card(session: HandlerSession, kind: HandlerKind, name: String) -> 
     .erase()
 }
 
-fn picture(state: HandlerState) -> Picture {
+/// The picture of a state.
+pub(in crate::islands::lab) fn picture(state: HandlerState) -> Picture {
     match state {
         HandlerState::UpToDate => Picture::Check,
         HandlerState::Behind => Picture::Clock,
@@ -69,7 +71,8 @@ fn picture(state: HandlerState) -> Picture {
     }
 }
 
-fn state_words(state: HandlerState) -> &'static str {
+/// The words for a state.
+pub(in crate::islands::lab) fn state_words(state: HandlerState) -> &'static str {
     let language = language();
     match state {
         HandlerState::UpToDate => text::lab::up_to_date(language),
@@ -218,13 +221,17 @@ fn dial(bent: &BentValue) -> View {
     view! { <li><a href=href>{bent_words(bent)}</a></li> }.erase()
 }
 
-/// The progress of a rebuild.
+/// The progress of the rebuild of a handler.
 fn rebuild(status: Status) -> View {
-    let language = language();
-    let progress = Memo::new(move |_| {
+    rebuild_bar(Memo::new(move |_| {
         let rebuild = |handler: &HandlerStatus| handler.status.rebuild.clone();
         status.with(|status| status.as_ref().and_then(rebuild))
-    });
+    }))
+}
+
+/// The progress of a rebuild, while there is one.
+pub(in crate::islands::lab) fn rebuild_bar(progress: Memo<Option<RebuildProgress>>) -> View {
+    let language = language();
     let of = move |read: fn(&RebuildProgress) -> u64| {
         progress.with(|progress| progress.as_ref().map(read).unwrap_or_default())
     };
@@ -306,9 +313,10 @@ fn handling_words(by: &HandledBy, is_paused: bool) -> &'static str {
     }
 }
 
-/// The buttons of a view.
-fn controls(session: HandlerSession, name: Name, status: Status) -> View {
+/// The buttons of a handler. A view is rebuilt; the erasure of people has no dials, so it is not paused.
+fn controls(session: HandlerSession, kind: HandlerKind, name: Name, status: Status) -> View {
     let language = language();
+    let has_dials = name.with_value(|name| name != ERASURE);
     let outcome = RwSignal::new(String::new());
     let is_paused = Memo::new(move |_| {
         status.with(|status| status.as_ref().is_some_and(|handler| handler.status.paused))
@@ -350,12 +358,17 @@ fn controls(session: HandlerSession, name: Name, status: Status) -> View {
         });
     };
     let crash_word = move || text::lab_dials::crash(language);
+    let pause = has_dials.then(|| button(name, "pause", pause_word, pause));
+    let rebuild = (kind == HandlerKind::View).then(|| button(name, "rebuild", rebuild_word, rebuild));
+    let unbent =
+        (!has_dials).then(|| view! { <p class="muted">{text::lab_handlers::unbent(language)}</p> }.erase());
     view! {
         <div class="handler__controls needs-script">
-            {button(name, "pause", pause_word, pause)}
+            {pause}
             {button(name, "crash", crash_word, move || act(Deed::Crash))}
-            {button(name, "rebuild", rebuild_word, rebuild)}
+            {rebuild}
         </div>
+        {unbent}
         <p role="status">{text(move || outcome.get())}</p>
     }
     .erase()

@@ -1,4 +1,4 @@
-//! What the parts of the page share: the newest figures of all handlers, and what a person does with a view.
+//! What the parts of the page share: the newest figures of all handlers, and what a person does with one.
 
 use domain::wire::{HandledAnswer, HandledBy, HandlerStatus, HandlersAnswer};
 #[cfg(not(feature = "ssr"))]
@@ -10,7 +10,7 @@ use crate::{
     lab::{dials::BentValue, handlers::History},
 };
 
-/// What a person does with a view.
+/// What a person does with a handler; only a view is folded again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Deed {
     /// Holds its lanes.
@@ -84,7 +84,7 @@ impl HandlerSession {
         })
     }
 
-    /// Does something with a view; what it says comes to `outcome`.
+    /// Does something with a handler; what it says comes to `outcome`.
     pub(super) fn act(self, view: &str, deed: Deed, outcome: RwSignal<String>) {
         #[cfg(not(feature = "ssr"))]
         browser::act(self, view.to_owned(), deed, outcome);

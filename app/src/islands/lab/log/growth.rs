@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::wire::{Arrow, LabTopic, ServerFrame};
+use domain::wire::{Arrow, Hop, LabTopic, MergedHops, ServerFrame};
 use leptos::prelude::*;
 
 use crate::{erased_effects::effect, live::store::follow_lab};
@@ -23,8 +23,7 @@ pub(super) fn on_growth(read: impl Fn() + Copy + 'static) {
         else {
             return;
         };
-        let has_grown = data.iter().any(|hop| hop.arrow == Arrow::AppendEvents);
-        if has_grown || !merged.is_empty() || dropped > 0 {
+        if has_grown(&data, &merged, dropped) {
             read();
         }
     });
@@ -32,8 +31,14 @@ pub(super) fn on_growth(read: impl Fn() + Copy + 'static) {
     now_and_then(read);
 }
 
+/// Whether the log may have grown, according to a frame of hops: the servers count what they cannot send.
+pub(in crate::islands::lab) fn has_grown(hops: &[Hop], merged: &[MergedHops], dropped: u64) -> bool {
+    let has_appended = hops.iter().any(|hop| hop.arrow == Arrow::AppendEvents);
+    has_appended || !merged.is_empty() || dropped > 0
+}
+
 /// Calls `read` now and then while the page is visible.
-pub(super) fn now_and_then(read: impl Fn() + Copy + 'static) {
+pub(in crate::islands::lab) fn now_and_then(read: impl Fn() + Copy + 'static) {
     let read = move || {
         if !document().hidden() {
             read();

@@ -219,63 +219,18 @@ impl Tail {
 
 #[cfg(not(feature = "ssr"))]
 mod browser {
-    //! Reads what has been added to the log.
+    //! Takes what has been added to the log.
 
     use leptos::prelude::*;
 
     use super::{super::growth::on_growth, ConsistencyToken, StoredEvent, Tail};
-    use crate::{api, erased_effects::spawn, sorted::sort_by_key};
-
-    /// How far the log is read, and whether it is being read.
-    struct Reading {
-        to: ConsistencyToken,
-        is_running: bool,
-        /// Whether the log may have grown since the running request.
-        again: bool,
-    }
+    use crate::{api, islands::lab::log_reader::LogReader, sorted::sort_by_key};
 
     /// Adds the events after the head while the page is open.
     pub(super) fn follow(tail: Tail, head: ConsistencyToken) {
-        let reading = StoredValue::new(Reading {
-            to: head,
-            is_running: false,
-            again: false,
-        });
-        on_growth(move || read(tail, reading));
-    }
-
-    /// Reads the events that were not read yet, one request at a time.
-    fn read(tail: Tail, reading: StoredValue<Reading>) {
-        let is_running = reading.with_value(|reading| reading.is_running);
-        reading.update_value(|reading| {
-            reading.again = is_running;
-            reading.is_running = true;
-        });
-        if is_running {
-            return;
-        }
-        spawn(async move {
-            loop {
-                let after = reading.with_value(|reading| reading.to.clone());
-                // What cannot be read now is read with the next attempt.
-                let Ok(page) = api::lab::stored_events(&after).await else {
-                    break;
-                };
-                let has_more = page.next.is_some();
-                let again = reading.with_value(|reading| reading.again);
-                reading.update_value(|reading| {
-                    reading.again = false;
-                    for event in &page.data {
-                        reading.to.advance(event.partition, event.position);
-                    }
-                });
-                tail.take(page.data);
-                if !has_more && !again {
-                    break;
-                }
-            }
-            reading.update_value(|reading| reading.is_running = false);
-        });
+        let reader = LogReader::after(head);
+        let fetch = |after: ConsistencyToken| async move { api::lab::stored_events(&after).await };
+        on_growth(move || reader.read(fetch, move |events| tail.take(events)));
     }
 
     impl Tail {

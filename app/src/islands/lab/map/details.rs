@@ -82,9 +82,10 @@ fn event_details(session: MapSession, id: Uuid) -> View {
                 .collect::<Vec<_>>()
         })
     };
+    let page = ["/lab/events/", &id.to_string()].concat();
     view! {
         <div data-event=id.to_string()>
-            <h3 class="mono">{short_id(id)}</h3>
+            <h3 class="mono"><a href=page>{short_id(id)}</a></h3>
             {payload}
             <h3>{text::lab::family(language)}</h3>
             <ol class="lab-family" data-testid="lab-family">{family}</ol>

@@ -13,12 +13,13 @@ use wasm_bindgen::JsCast;
 use web_sys::{MediaQueryList, SvgGeometryElement};
 
 use crate::{
-    islands::lab::{DRAWING, LabSheet},
+    islands::lab::{
+        DRAWING, LabSheet,
+        svg_marks::{element, find, line_of, set, translation},
+    },
     sorted::SortedMap,
 };
 
-/// The namespace of SVG.
-const SVG: &str = "http://www.w3.org/2000/svg";
 /// The class of a drawing over which the map draws: the roles of its boxes make room for the figures.
 const LIVE: &str = "lab-live";
 /// The class of an arrow that a packet or a stream is on.
@@ -258,8 +259,7 @@ impl Drawing {
 impl ArrowMark {
     fn of_page(id: &str) -> Option<Self> {
         let group = find(&["#arrow-", id].concat())?;
-        let line = group.query_selector("path.line").ok().flatten()?;
-        let line: SvgGeometryElement = line.dyn_into().ok()?;
+        let line = line_of(&group)?;
         let length = line.get_total_length();
         Some(Self {
             group,
@@ -376,33 +376,6 @@ impl DrawnPacket {
         self.group.remove();
         is_focused
     }
-}
-
-/// The transformation to a point of the drawing, to a tenth of its unit.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a drawing is a few thousand units wide"
-)]
-fn translation(x: f32, y: f32) -> String {
-    // As whole tenths, because a float's own text would bring its formatter into the bundle.
-    let tenths = |value: f32| {
-        let value = (value * 10.0).round() as i32;
-        format!("{}.{}", value.max(0) / 10, value.max(0) % 10)
-    };
-    ["translate(", &tenths(x), " ", &tenths(y), ")"].concat()
-}
-
-fn find(selector: &str) -> Option<Element> {
-    document().query_selector(selector).ok().flatten()
-}
-
-fn element(name: &str) -> Option<Element> {
-    document().create_element_ns(Some(SVG), name).ok()
-}
-
-/// Sets an attribute, whose name is one of ours and so is valid.
-fn set(element: &Element, name: &str, value: &str) {
-    let _ = element.set_attribute(name, value);
 }
 
 #[cfg(all(test, target_arch = "wasm32"))]

@@ -88,6 +88,15 @@ impl Player {
         self.loaded.get() > 0
     }
 
+    /// The newest event of the shown moment, on the drawing. Tracked.
+    #[cfg(not(feature = "ssr"))]
+    pub(super) fn crossing(self) -> recording::Crossing {
+        self.loaded.track();
+        let moment = self.playback.with(Playback::moment);
+        self.playable
+            .with_value(|playable| playable.crossing(PATTERN_SHEET, moment))
+    }
+
     /// Says why a recording cannot be played.
     pub(super) fn refuse(self, why: String) {
         self.refusal.set(why);

@@ -1,14 +1,12 @@
 //! The browser's part: follows the log and the hops, and places orders.
 
-use std::time::Duration;
-
 use domain::{
     access::Actor,
     aggregate::order::{LineRequest, PlaceOrder},
     event::RecordedEvent,
     token::ConsistencyToken,
     view::products::ProductDocument,
-    wire::{Arrow, LabTopic, ServerFrame},
+    wire::{LabTopic, ServerFrame},
 };
 use leptos::prelude::*;
 use serde_json::Value;
@@ -18,40 +16,26 @@ use crate::{
     api::{self, LastWrite},
     commands::{Commands, NewCommand},
     components::predicted_problem,
-    erased_effects::{effect, spawn},
+    erased_effects::effect,
     id::new_id,
+    islands::lab::{
+        log::{has_grown, now_and_then},
+        log_reader::LogReader,
+    },
     live::{prediction, store::follow_lab},
 };
 
-/// How often the log is read where no hop says that it has grown: the lab may be full, or a hop be lost.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How many events of the log are shown.
 const MOST_EVENTS: usize = 12;
-
-/// How far the log is read, and whether it is being read.
-#[derive(Clone)]
-struct Reading {
-    to: ConsistencyToken,
-    is_running: bool,
-    /// Whether the log may have grown since the running request.
-    again: bool,
-}
 
 impl SplitSession {
     /// Follows the log and the hops while the page is open.
     pub(super) fn follow(self) {
         let newest = u64::try_from(MOST_EVENTS).unwrap_or(u64::MAX);
-        let reading = StoredValue::new(Reading {
-            to: self.head.with_untracked(|head| {
-                head.iter()
-                    .map(|(partition, position)| (partition, position.saturating_sub(newest)))
-                    .collect()
-            }),
-            is_running: false,
-            again: false,
-        });
-        let read = move || self.read(reading);
+        let before = |(partition, position): (u32, u64)| (partition, position.saturating_sub(newest));
+        let reader = LogReader::after(self.head.with_untracked(|head| head.iter().map(before).collect()));
+        let fetch = |after: ConsistencyToken| async move { api::lab::events_after(&after).await };
+        let read = move || reader.read(fetch, move |events| self.take(events));
         follow_lab(LabTopic::Hops, move |frame| {
             let ServerFrame::Hops {
                 data,
@@ -63,8 +47,7 @@ impl SplitSession {
                 return;
             };
             self.staleness.update(|staleness| staleness.receive(&data));
-            let has_grown = data.iter().any(|hop| hop.arrow == Arrow::AppendEvents);
-            if has_grown || !merged.is_empty() || dropped > 0 {
+            if has_grown(&data, &merged, dropped) {
                 read();
             }
         });
@@ -81,10 +64,7 @@ impl SplitSession {
             }
             read();
         });
-        effect(move || {
-            // It runs as long as the page is open.
-            let _ = set_interval_with_handle(read, PATIENCE);
-        });
+        now_and_then(read);
     }
 
     /// A view was paused or resumed here.
@@ -94,40 +74,6 @@ impl SplitSession {
             if is_paused {
                 paused.push(view.to_owned());
             }
-        });
-    }
-
-    /// Reads the events that are not shown yet, one request at a time.
-    fn read(self, reading: StoredValue<Reading>) {
-        let is_running = reading.with_value(|reading| reading.is_running);
-        reading.update_value(|reading| {
-            reading.again = is_running;
-            reading.is_running = true;
-        });
-        if is_running {
-            return;
-        }
-        spawn(async move {
-            loop {
-                let after = reading.with_value(|reading| reading.to.clone());
-                // What cannot be read now is read with the next attempt.
-                let Ok(page) = api::lab::events_after(&after).await else {
-                    break;
-                };
-                let has_more = page.next.is_some();
-                let again = reading.with_value(|reading| reading.again);
-                reading.update_value(|reading| {
-                    reading.again = false;
-                    for event in &page.data {
-                        reading.to.advance(event.partition, event.position);
-                    }
-                });
-                self.take(page.data);
-                if !has_more && !again {
-                    break;
-                }
-            }
-            reading.update_value(|reading| reading.is_running = false);
         });
     }
 

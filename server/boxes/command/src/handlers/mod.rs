@@ -9,6 +9,7 @@
 //! | `PlaceOrder` | the products of the order's lines, from their own streams |
 //! | `ShipOrder` | the reserved stock and the payment of the order, from their own streams |
 //! | `ReserveStock`, `ReleaseStock`, `ShipStock` | for a person: whether an order has the reservation's id |
+//! | `MakePrediction` | the question, from its own stream |
 //! | `ReadNotifications` | the notifications that its sender has |
 //! | `ProcessPayment`, `RefundPayment` | the payment provider's answer |
 //! | `RegisterUser` | the email's reservation; the password's hash and a session, stored before the append |
@@ -20,6 +21,7 @@ pub(super) mod change_display_name;
 pub(super) mod change_email;
 mod email_reservation;
 pub(super) mod erase_user;
+pub(super) mod make_prediction;
 pub(super) mod payment_authorization;
 pub(super) mod place_order;
 pub(super) mod read_notifications;

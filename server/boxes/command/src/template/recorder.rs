@@ -15,7 +15,9 @@ use domain::{
         inventory::{Inventory, ReservationOwner},
         order::{Goods, Order, OrderCommand, OrderEvidence, PlaceOrder},
         payment::{Payment, PaymentState},
+        prediction::Prediction,
         product::Product,
+        question::{Question, QuestionState},
         user::{User, UserEvent, UserRegistered},
     },
     decider::{Context, Decider as _},
@@ -191,7 +193,11 @@ impl Recorder {
             Command::Inventory(command) => {
                 self.decided::<Inventory>(actor, &stream, command, ReservationOwner::default())
             }
+            Command::Prediction(command) => {
+                self.decided::<Prediction>(actor, &stream, command, QuestionState::default())
+            }
             Command::Product(command) => self.decided::<Product>(actor, &stream, command, ()),
+            Command::Question(command) => self.decided::<Question>(actor, &stream, command, ()),
             Command::User(command) => self.decided::<User>(actor, &stream, command, ()),
             Command::Order(command) => {
                 let evidence = match &command {

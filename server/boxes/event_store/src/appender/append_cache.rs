@@ -151,6 +151,11 @@ impl AppendCache {
         self.streams = 0;
     }
 
+    /// Forgets the numbers for new streams: others may have used them.
+    pub(super) fn forget_stream_numbers(&mut self) {
+        self.stream_nos = 0..0;
+    }
+
     /// Removes a workspace that has ended.
     pub(crate) fn remove_workspace(&mut self, workspace: WorkspaceId) {
         self.workspaces.remove(&workspace);

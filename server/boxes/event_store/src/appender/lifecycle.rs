@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 
 use super::{Answer, Appender, Queue, Work, Writer};
-use crate::{AdmissionOutcome, PurgeProgress, StoreError};
+use crate::{AdmissionOutcome, PurgeProgress, StoreError, Workspace};
 
 /// A write of [`Lifecycle`](crate::Lifecycle), with its answer.
 pub(super) enum LifecycleWork {
@@ -13,6 +13,7 @@ pub(super) enum LifecycleWork {
     Release(WorkspaceId, u32, Answer<bool>),
     NoteActivity(WorkspaceId, Timestamp, Answer<bool>),
     BeginPurge(WorkspaceId, Option<Timestamp>, Answer<bool>),
+    Replace(Workspace, WorkspaceId, Answer<bool>),
     Purge(WorkspaceId, u32, Answer<PurgeProgress>),
 }
 
@@ -33,6 +34,13 @@ pub(crate) trait LifecycleWriter {
         &mut self,
         workspace: WorkspaceId,
         idle_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    async fn replace(
+        &mut self,
+        old: &Workspace,
+        new: WorkspaceId,
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
@@ -72,6 +80,11 @@ impl Queue {
             .await
     }
 
+    pub(crate) async fn replace(&self, old: Workspace, new: WorkspaceId) -> Result<bool, StoreError> {
+        self.ask(|answer| Work::Lifecycle(LifecycleWork::Replace(old, new, answer)))
+            .await
+    }
+
     pub(crate) async fn purge(
         &self,
         workspace: WorkspaceId,
@@ -83,6 +96,12 @@ impl Queue {
 }
 
 impl<W: Writer> Appender<W> {
+    /// Forgets a workspace that was marked.
+    fn forget(&mut self, workspace: WorkspaceId) {
+        self.cache.remove_workspace(workspace);
+        self.unconfirmed.retain(|(of, _), _| *of != workspace);
+    }
+
     pub(super) async fn lifecycle(&mut self, work: LifecycleWork) {
         match work {
             LifecycleWork::Admit(workspace, most, answer) => {
@@ -101,8 +120,15 @@ impl<W: Writer> Appender<W> {
                 let now = self.clock.now();
                 let result = self.writer.begin_purge(workspace, idle_since, now).await;
                 if matches!(result, Ok(true)) {
-                    self.cache.remove_workspace(workspace);
-                    self.unconfirmed.retain(|(of, _), _| *of != workspace);
+                    self.forget(workspace);
+                }
+                self.reply(answer, result).await;
+            }
+            LifecycleWork::Replace(old, new, answer) => {
+                let now = self.clock.now();
+                let result = self.writer.replace(&old, new, now).await;
+                if matches!(result, Ok(true)) {
+                    self.forget(old.id);
                 }
                 self.reply(answer, result).await;
             }

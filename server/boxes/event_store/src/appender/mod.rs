@@ -36,7 +36,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Append, AppendAnswer, AppendError, CommitObserver, KeyFingerprint, Snapshot, StoreError,
-    TypeCompatibility, Workspace,
+    TypeCompatibility, Workspace, WorkspaceContent,
     columns::{schema, unreadable},
     digest::DigestKey,
 };
@@ -78,6 +78,7 @@ enum Work {
     Append(Job),
     AppendAll(Vec<Append>, Answer<Vec<AppendAnswer>, AppendError>),
     CreateWorkspace(Workspace, Answer<bool>),
+    Import(Workspace, WorkspaceContent, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
     RegisterTypes(Answer<TypeCompatibility>),
     MatchKeys(Vec<KeyFingerprint>, bool, Answer<Vec<String>>),
@@ -193,6 +194,14 @@ impl Queue {
         let (answer, answered) = oneshot::channel();
         self.send(Work::CreateWorkspace(workspace, answer)).await?;
         answered.await.map_err(|_| stopped())?
+    }
+
+    pub(super) async fn import_workspace(
+        &self,
+        workspace: Workspace,
+        content: WorkspaceContent,
+    ) -> Result<bool, StoreError> {
+        self.ask(|answer| Work::Import(workspace, content, answer)).await
     }
 
     pub(super) async fn save_snapshot(
@@ -515,6 +524,10 @@ impl<W: Writer> Appender<W> {
                 let result = self.writer.create_workspace(&workspace, now).await;
                 self.reply(answer, result).await;
             }
+            Work::Import(workspace, content, answer) => {
+                let result = self.import(&workspace, content).await;
+                self.reply(answer, result).await;
+            }
             Work::SaveSnapshot(workspace, stream, snapshot, answer) => {
                 let result = self.writer.save_snapshot(workspace, &stream, &snapshot).await;
                 self.reply(answer, result).await;
@@ -540,6 +553,21 @@ impl<W: Writer> Appender<W> {
                 self.reply(answer, result).await;
             }
         }
+    }
+
+    /// Imports a workspace, and notifies the observer of its events as of a commit.
+    async fn import(&mut self, workspace: &Workspace, content: WorkspaceContent) -> Result<bool, StoreError> {
+        let clock = Arc::clone(&self.clock);
+        // Its streams take numbers that the cache has set aside for others on SQLite.
+        self.cache.forget_stream_numbers();
+        let imported = self.writer.import(workspace, content, clock).await?;
+        if imported {
+            let partitions = (0..workspace.shards).map(|partition| (workspace.id, partition));
+            self.unconfirmed
+                .extend(partitions.map(|partition| (partition, 0)));
+            self.notify_missed().await;
+        }
+        Ok(imported)
     }
 
     /// Rolls back, and clears the cache, which may be wrong after a failure. Where several servers write,

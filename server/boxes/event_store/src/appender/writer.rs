@@ -9,7 +9,8 @@ use domain::{
 };
 
 use super::{append_cache::AppendCache, group_validator::ValidatedGroup, lifecycle::LifecycleWriter};
-use crate::{Append, KeyFingerprint, Snapshot, StoreError, Workspace, digest::DigestKey};
+use crate::{Append, KeyFingerprint, Snapshot, StoreError, Workspace, WorkspaceContent, digest::DigestKey};
+use clock::SharedClock;
 
 /// Why a group was not stored, and whether a retry makes sense.
 #[derive(Debug)]
@@ -80,6 +81,14 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
 
     /// Implements [`EventStore::create_workspace`](crate::EventStore::create_workspace).
     async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Implements [`EventStore::import_workspace`](crate::EventStore::import_workspace).
+    async fn import(
+        &mut self,
+        workspace: &Workspace,
+        content: WorkspaceContent,
+        clock: SharedClock,
+    ) -> Result<bool, StoreError>;
 
     /// Implements [`EventStore::save_snapshot`](crate::EventStore::save_snapshot).
     async fn save_snapshot(

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 
 use super::{
     super::{
-        AdmissionOutcome, Append, AppendError, Direction, EventFilter, EventStore, Expected, PurgeProgress,
-        Snapshot,
+        AdmissionOutcome, Append, AppendError, ContentError, Direction, EventFilter, EventStore, Expected,
+        PurgeProgress, Snapshot, Workspace, WorkspaceContent,
     },
     TestDatabase, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
 };
@@ -404,4 +404,138 @@ fn kill_after(module: &str, place: &str, workspace: WorkspaceId, until: usize) {
     assert_eq!(batches.take(until).count(), until, "the process ended by itself");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+pub(crate) async fn a_workspace_is_replaced_under_its_join_code_or_nothing_happens(
+    store: Arc<dyn EventStore>,
+) {
+    let mut replaced = Vec::new();
+    let first = open_workspace(&*store, 2).await;
+    let (mut old, mut people) = (store.workspace(first).await.unwrap().unwrap(), 1);
+    let code = old.join_code.clone();
+    for _ in 0..3 {
+        assert_eq!(store.admit(old.id, None).await.unwrap(), AdmissionOutcome::Yes);
+        people += 1;
+        store
+            .append(one(old.id, "order-1", Expected::NoStream))
+            .await
+            .unwrap();
+        let new = open_workspace(&*store, 1).await;
+        // by a caller who has not heard of a replacement
+        let stale = Workspace {
+            join_code: "another".to_owned(),
+            ..old.clone()
+        };
+        assert!(!store.replace(&stale, new).await.unwrap());
+        assert!(!store.replace(&old, WorkspaceId(id())).await.unwrap());
+        assert_eq!(store.successor(old.id).await.unwrap(), None);
+        assert_eq!(store.workspace(old.id).await.unwrap(), Some(old.clone()));
+
+        assert!(store.replace(&old, new).await.unwrap());
+        assert!(!store.replace(&old, new).await.unwrap(), "once");
+        assert_eq!(store.workspace(old.id).await.unwrap(), None);
+        let refused = store.append(one(old.id, "order-1", Expected::Any)).await;
+        assert!(
+            matches!(refused, Err(AppendError::UnknownWorkspace(_))),
+            "{refused:?}"
+        );
+        assert!(store.purging().await.unwrap().contains(&old.id));
+        assert!(store.was_purged(old.id).await.unwrap());
+        replaced.push(old.id);
+        old = store.workspace_by_code(&code).await.unwrap().unwrap();
+        assert_eq!(old.id, new);
+        // as many people as before fit in, and no more
+        assert_eq!(
+            store.admit(new, Some(people)).await.unwrap(),
+            AdmissionOutcome::Full,
+            "{people} people"
+        );
+        // Each leads to the newest one.
+        for earlier in &replaced {
+            let successor = store.successor(*earlier).await.unwrap().unwrap();
+            assert_eq!(successor.workspace, new);
+        }
+    }
+    store
+        .append(one(old.id, "order-1", Expected::NoStream))
+        .await
+        .unwrap();
+    // What was replaced is deleted like what was purged.
+    for earlier in &replaced {
+        while store.purge(*earlier, 1_000).await.unwrap() == PurgeProgress::Batch {}
+        assert!(
+            store.successor(*earlier).await.unwrap().is_some(),
+            "its people may still come"
+        );
+    }
+    assert_eq!(store.purging().await.unwrap(), []);
+}
+
+pub(crate) async fn a_workspace_begins_with_the_content_of_another_and_goes_on_by_itself(
+    store: Arc<dyn EventStore>,
+) {
+    let source = open_workspace(&*store, 3).await;
+    let source = store.workspace(source).await.unwrap().unwrap();
+    let mut last = None;
+    for n in 0..40 {
+        let command = one(source.id, &format!("order-{}", n % 7), Expected::Any);
+        store.append(command.clone()).await.unwrap();
+        last = Some(command);
+    }
+    let content = WorkspaceContent::read(&*store, &source, 1 << 20).await.unwrap();
+    assert_eq!((content.event_count(), content.shards), (40, 3));
+    let small = WorkspaceContent::read(&*store, &source, 1_000).await;
+    assert!(matches!(small, Err(ContentError::TooLarge(1_000))), "{small:?}");
+
+    let copy = Workspace {
+        id: WorkspaceId(id()),
+        join_code: id().to_string(),
+        ..source.clone()
+    };
+    let taken = Workspace {
+        join_code: source.join_code.clone(),
+        ..copy.clone()
+    };
+    let of_copy = content.in_workspace(copy.id);
+    assert!(!store.import_workspace(&taken, of_copy.clone()).await.unwrap());
+    assert_eq!(store.workspace(copy.id).await.unwrap(), None);
+    // What belongs to another workspace is refused, and nothing of it is stored.
+    assert!(store.import_workspace(&copy, content.clone()).await.is_err());
+    assert_eq!(store.workspace(copy.id).await.unwrap(), None);
+    assert!(store.import_workspace(&copy, of_copy).await.unwrap());
+    for partition in 0..3 {
+        let theirs = checked_partition(&*store, source.id, partition).await;
+        let ours = checked_partition(&*store, copy.id, partition).await;
+        assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!(
+                (ours.event_id, ours.recorded_at, ours.payload.get()),
+                (theirs.event_id, theirs.recorded_at, theirs.payload.get())
+            );
+            assert_ne!(ours.hash, theirs.hash, "it covers the workspace");
+        }
+    }
+    // A command of the source is known in the copy, and gets its answer again.
+    let repeated = Append {
+        workspace: copy.id,
+        ..last.unwrap()
+    };
+    store.append(repeated).await.unwrap();
+    assert_eq!(
+        store.head(copy.id).await.unwrap(),
+        store.head(source.id).await.unwrap()
+    );
+    // Both go on, in streams that there are and in new ones.
+    for workspace in [copy.id, source.id, copy.id] {
+        for stream in ["order-1".to_owned(), format!("order-{}", id())] {
+            store
+                .append(one(workspace, &stream, Expected::Any))
+                .await
+                .unwrap();
+        }
+    }
+    for partition in 0..3 {
+        checked_partition(&*store, source.id, partition).await;
+        checked_partition(&*store, copy.id, partition).await;
+    }
 }

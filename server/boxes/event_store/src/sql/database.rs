@@ -33,6 +33,7 @@ pub(crate) trait Database:
     + Reads<SchemaColumns>
     + Reads<AnswerColumns>
     + Reads<(i64, i64, i64)>
+    + Reads<(Uuid, i64)>
     + Reads<(Uuid, i64, i64)>
     + Reads<(Uuid, i64, i64, Vec<u8>)>
     + Reads<ListedSnapshotColumns>

@@ -1,6 +1,6 @@
 //! The transaction of an import, on its own connection. On PostgreSQL servers may run meanwhile, and none of
 //! them has the partitions of the imported workspace; on SQLite no server runs, because the import holds the
-//! lock.
+//! lock, or the server imports itself, between two groups of appends.
 
 use std::ops::Range;
 
@@ -24,7 +24,8 @@ pub(crate) struct SqlImport<D: Database> {
     connection: D::Connection,
     /// Whether the transaction was begun.
     begun: bool,
-    _lock: D::Lock,
+    /// Absent where the server itself imports, which has it.
+    _lock: Option<D::Lock>,
 }
 
 impl<D: Database> SqlImport<D> {
@@ -32,7 +33,16 @@ impl<D: Database> SqlImport<D> {
         Self {
             connection,
             begun: false,
-            _lock: lock,
+            _lock: Some(lock),
+        }
+    }
+
+    /// An import of the server that writes to the database, which does nothing else meanwhile.
+    pub(crate) fn beside_writer(connection: D::Connection) -> Self {
+        Self {
+            connection,
+            begun: false,
+            _lock: None,
         }
     }
 

@@ -2,11 +2,16 @@
 
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use sqlx::{Connection as _, Pool};
+use uuid::Uuid;
 
 use super::Database;
 use database::engine::statement;
 
-use crate::{AdmissionOutcome, PurgeProgress, StoreError};
+use crate::{AdmissionOutcome, PurgeProgress, StoreError, Successor, Workspace};
+
+/// How long it is known which workspace has the place of one that was reset, in microseconds: two days,
+/// several times as long as a token is valid.
+const MOVE_IS_KNOWN_FOR: i64 = 2 * 24 * 60 * 60 * 1_000_000;
 
 pub(super) async fn admit<D: Database>(
     connection: &mut D::Connection,
@@ -100,6 +105,83 @@ pub(super) async fn begin_purge<D: Database>(
     D::invalidate_heads(&mut transaction, no).await?;
     transaction.commit().await?;
     Ok(true)
+}
+
+pub(super) async fn replace<D: Database>(
+    connection: &mut D::Connection,
+    old: &Workspace,
+    new: WorkspaceId,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin_with(D::BEGIN).await?;
+    // No join code begins like that, so the code is free for the other workspace.
+    let ended: Option<(i64, i64, i64)> = statement::<D>(
+        "update workspaces set purging_since = $3, join_code = '-' || no
+         where id = $1 and join_code = $2 and purging_since is null returning no, people, shards",
+    )
+    .bind(old.id.0)
+    .bind(old.join_code.as_str())
+    .bind(now.as_micros())
+    .optional(&mut transaction)
+    .await?;
+    let Some((no, people, _)) = ended else {
+        transaction.rollback().await?;
+        return Ok(false);
+    };
+    let opened = statement::<D>(
+        "update workspaces set join_code = $2, people = $3 where id = $1 and purging_since is null",
+    )
+    .bind(new.0)
+    .bind(old.join_code.as_str())
+    .bind(people)
+    .execute(&mut transaction)
+    .await?;
+    if opened != 1 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    // Any number: those that were reset before, each of whose people go on in the newest one.
+    statement::<D>("update moved_workspaces set successor = $2 where successor = $1")
+        .bind(old.id.0)
+        .bind(new.0)
+        .execute(&mut transaction)
+        .await?;
+    // Any number: no token is valid any more for those.
+    statement::<D>("delete from moved_workspaces where moved_at < $1")
+        .bind(now.as_micros().saturating_sub(MOVE_IS_KNOWN_FOR))
+        .execute(&mut transaction)
+        .await?;
+    let noted = statement::<D>(
+        "insert into moved_workspaces (id, successor, moved_at) values ($1, $2, $3)
+         on conflict (id) do update set successor = excluded.successor, moved_at = excluded.moved_at",
+    )
+    .bind(old.id.0)
+    .bind(new.0)
+    .bind(now.as_micros())
+    .execute(&mut transaction)
+    .await?;
+    if noted != 1 {
+        let error = StoreError::Corrupt("the successor of a workspace was not noted".to_owned());
+        return Err(sqlx::Error::Decode(error.into()));
+    }
+    D::invalidate_heads(&mut transaction, no).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+pub(super) async fn successor<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+) -> Result<Option<Successor>, StoreError> {
+    let found: Option<(Uuid, i64)> =
+        statement::<D>("select successor, moved_at from moved_workspaces where id = $1")
+            .bind(workspace.0)
+            .optional(&mut *readers.acquire().await?)
+            .await?;
+    Ok(found.map(|(successor, moved_at)| Successor {
+        workspace: WorkspaceId(successor),
+        moved_at: Timestamp::from_micros(moved_at),
+    }))
 }
 
 pub(super) async fn purging<D: Database>(readers: &Pool<D>) -> Result<Vec<WorkspaceId>, StoreError> {

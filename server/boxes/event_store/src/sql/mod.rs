@@ -46,8 +46,9 @@ pub(super) use listener_task::ListenerTask;
 use super::{
     AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, Audit, AuditedCommand,
     AuditedEvent, AuditedSnapshot, AuditedWorkspace, ChainHead, Direction, EventFilter, EventStore,
-    KeyFingerprint, Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError, TypeBlockEntry,
-    TypeCompatibility, Workspace, appender::Queue, columns, digest::DigestKey,
+    KeyFingerprint, Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError, Successor,
+    TypeBlockEntry, TypeCompatibility, Workspace, WorkspaceContent, appender::Queue, columns,
+    digest::DigestKey,
 };
 use ::database::engine::statement;
 
@@ -111,6 +112,14 @@ impl<D: Database> Lifecycle for SqlEventStore<D> {
         self.queue.begin_purge(workspace, idle_since).await
     }
 
+    async fn replace(&self, old: &Workspace, new: WorkspaceId) -> Result<bool, StoreError> {
+        self.queue.replace(old.clone(), new).await
+    }
+
+    async fn successor(&self, workspace: WorkspaceId) -> Result<Option<Successor>, StoreError> {
+        lifecycle::successor(&self.readers, workspace).await
+    }
+
     async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
         lifecycle::was_purged(&self.readers, workspace).await
     }
@@ -167,6 +176,14 @@ impl<D: Database> Audit for SqlEventStore<D> {
 impl<D: Database> EventStore for SqlEventStore<D> {
     async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
         self.queue.create_workspace(workspace.clone()).await
+    }
+
+    async fn import_workspace(
+        &self,
+        workspace: &Workspace,
+        content: WorkspaceContent,
+    ) -> Result<bool, StoreError> {
+        self.queue.import_workspace(workspace.clone(), content).await
     }
 
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {

@@ -13,13 +13,15 @@ use sqlx::Connection as _;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Database, digests, directory, key_fingerprints, lifecycle};
+use super::{Database, digests, directory, import::SqlImport, key_fingerprints, lifecycle};
 use crate::{
-    AdmissionOutcome, Append, KeyFingerprint, PurgeProgress, Snapshot, StoreError, Workspace,
+    AdmissionOutcome, Append, Import, KeyFingerprint, PurgeProgress, Snapshot, StoreError, Workspace,
+    WorkspaceContent,
     appender::{AppendCache, Cause, Failure, LifecycleWriter, LookUpMode, ValidatedGroup, Writer},
     columns,
     digest::DigestKey,
 };
+use clock::SharedClock;
 
 /// A connection that is open.
 pub(crate) struct OpenConnection<D: Database> {
@@ -138,6 +140,17 @@ impl<D: Database> LifecycleWriter for SqlWriter<D> {
         Ok(self.settle(step)?)
     }
 
+    async fn replace(
+        &mut self,
+        old: &Workspace,
+        new: WorkspaceId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let open = self.connect().await?;
+        let step = limited::<D, _>(lifecycle::replace::<D>(&mut open.connection, old, new, now)).await;
+        Ok(self.settle(step)?)
+    }
+
     async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError> {
         let open = self.connect().await?;
         let step = limited::<D, _>(lifecycle::purge::<D>(&mut open.connection, workspace, limit)).await;
@@ -172,6 +185,28 @@ impl<D: Database> Writer for SqlWriter<D> {
         let opening = directory::create_workspace::<D>(&mut open.connection, workspace, &template, now);
         let step = limited::<D, _>(opening).await;
         Ok(self.settle(step)?)
+    }
+
+    async fn import(
+        &mut self,
+        workspace: &Workspace,
+        content: WorkspaceContent,
+        clock: SharedClock,
+    ) -> Result<bool, StoreError> {
+        // A connection of its own: an import that fails leaves the one that writes as it is. The appender
+        // does nothing meanwhile, so that on SQLite neither waits for the other.
+        let database = SqlImport::<D>::beside_writer(D::connect(&self.connector).await?);
+        let mut import = Import::new(Box::new(database), clock);
+        let imported = content.import(&mut import, workspace).await;
+        if imported.is_err()
+            && let Err(error) = import.roll_back().await
+        {
+            tracing::warn!(%error, "an import could not be rolled back; its connection is dropped");
+        }
+        if let Err(error) = import.close().await {
+            tracing::warn!(%error, "the connection of an import did not close cleanly");
+        }
+        imported
     }
 
     async fn save_snapshot(

@@ -13,7 +13,6 @@ use domain::{
     event::personal::ERASED,
     id::WorkspaceId,
     language::Language,
-    view,
     wire::{Dials, DialsAnswer, Problem},
 };
 use lab::{
@@ -152,7 +151,7 @@ pub(super) async fn set(
 ///
 /// A merge patch (RFC 7396) of the dials: a member that is null is put to rest, and what the body leaves out
 /// stays as it is. `If-Match` is checked if it is sent; without it the patch applies to the present dials,
-/// also while others change theirs.
+/// also while others change theirs. A person who was handed dials may change these, and no others.
 #[utoipa::path(patch, path = "/lab/dials", tag = "lab",
     request_body(content = Object, content_type = "application/merge-patch+json",
         description = "Members of the dials; each may be null"),
@@ -160,7 +159,7 @@ pub(super) async fn set(
     responses(
         (status = 200, description = "They are set; `ETag` is their version", body = Dials),
         (status = 400, description = "A value is not valid", body = Problem),
-        (status = 403, description = "Not an educator", body = Problem),
+        (status = 403, description = "Neither an educator nor handed the dial", body = Problem),
         (status = 409, description = "A projection that is to pause is being rebuilt", body = Problem),
         (status = 412, description = "The dials have changed meanwhile", body = Problem),
         (status = 422, description = "The clock would go too far forward", body = Problem),
@@ -172,16 +171,19 @@ pub(super) async fn patch(
     _: QueryParams<NoParams>,
     JsonBody(patch): JsonBody<serde_json::Value>,
 ) -> Result<Response, ApiProblem> {
-    caller.require_lab_control()?;
+    Reach::of(&gateway, &caller).await?;
     let expected = IfMatch::of(&headers);
     charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let by = bender(&gateway, &caller).await?;
     loop {
+        let reach = Reach::of(&gateway, &caller).await?;
         let present = gateway.lab.dials().of(caller.workspace()).await?;
         let mut merged = serde_json::to_value(&present.dials).map_err(ApiProblem::internal)?;
         merge(&mut merged, &patch);
         let bytes = serde_json::to_vec(&merged).map_err(ApiProblem::internal)?;
         let dials: Dials = json_body::parse(&bytes, "body")?;
+        let changed = present.dials.differences(&dials);
+        reach.require(&changed)?;
         let is_met = |version: u64| {
             let version = version.to_string();
             expected
@@ -197,10 +199,75 @@ pub(super) async fn patch(
             Err(error) => return Err(error.into()),
             Ok(answer) => {
                 note("dials_set", None);
+                if let Reach::Handed(_) = reach {
+                    put_back_late(&gateway, &caller, &by, &changed).await?;
+                }
                 return shown(&gateway, caller.workspace(), answer).await;
             }
         }
     }
+}
+
+/// The dials that a caller may change.
+enum Reach {
+    /// All: the caller is an educator.
+    All,
+    /// Those that the caller was handed, at least one.
+    Handed(Vec<String>),
+}
+
+impl Reach {
+    /// The reach of a caller as it is now, or the refusal of one who may change no dial.
+    async fn of(gateway: &SharedGateway, caller: &Caller) -> Result<Self, ApiProblem> {
+        let Err(refusal) = caller.require_lab_control() else {
+            return Ok(Self::All);
+        };
+        let handed = gateway
+            .class
+            .dials_of(caller.workspace(), caller.actor().id)
+            .await?;
+        if handed.is_empty() {
+            return Err(refusal);
+        }
+        Ok(Self::Handed(handed))
+    }
+
+    /// Refuses a change of a dial that is out of reach, by its name.
+    fn require(&self, changed: &[String]) -> Result<(), ApiProblem> {
+        let Self::Handed(handed) = self else {
+            return Ok(());
+        };
+        match changed.iter().find(|dial| !handed.contains(dial)) {
+            None => Ok(()),
+            Some(dial) => {
+                let detail = format!("you were handed {}, and not {dial}", handed.join(", "));
+                Err(ApiProblem::new(Kind::Forbidden, detail))
+            }
+        }
+    }
+}
+
+/// Puts dials to rest that were taken back from the caller while they were bent: taking one back puts it to
+/// rest, which may have come before.
+async fn put_back_late(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    by: &Bender,
+    changed: &[String],
+) -> Result<(), ApiProblem> {
+    let workspace = caller.workspace();
+    let handed = gateway.class.dials_of(workspace, caller.actor().id).await?;
+    let lost = changed.iter().filter(|dial| !handed.contains(dial));
+    let mut is_lost = false;
+    for dial in lost {
+        is_lost = true;
+        gateway.lab.dials().reset_one(workspace, by, dial).await?;
+    }
+    if is_lost {
+        let detail = "the dial was taken back from you meanwhile";
+        return Err(ApiProblem::new(Kind::Forbidden, detail));
+    }
+    Ok(())
 }
 
 /// Applies a merge patch (RFC 7396). Its depth is bounded by that of a body.
@@ -255,7 +322,7 @@ pub(super) async fn reset(
     responses(
         (status = 200, description = "It is at rest; `ETag` is the version of all dials", body = Dials),
         (status = 400, description = "There are no parameters", body = Problem),
-        (status = 403, description = "Not an educator", body = Problem),
+        (status = 403, description = "Neither an educator nor handed the dial", body = Problem),
         (status = 404, description = "No such dial", body = Problem),
     ))]
 pub(super) async fn reset_one(
@@ -264,7 +331,8 @@ pub(super) async fn reset_one(
     Path(dial): Path<String>,
     _: QueryParams<NoParams>,
 ) -> Result<Response, ApiProblem> {
-    caller.require_lab_control()?;
+    let reach = Reach::of(&gateway, &caller).await?;
+    reach.require(std::slice::from_ref(&dial))?;
     charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let by = bender(&gateway, &caller).await?;
     let reset = gateway.lab.dials().reset_one(caller.workspace(), &by, &dial);
@@ -311,7 +379,8 @@ async fn shown(
 ) -> Result<Response, ApiProblem> {
     let tag = tag(&answer)?;
     let mut dials = answer.dials;
-    dials.name_projections(view::all().iter().map(|view| view.name()));
+    dials.name_handlers();
+    dials.name_projections(gateway.lab.own_view_names(workspace));
     dials.clock.ahead_ms = Some(gateway.lab.clock(workspace).await?.ahead_ms);
     Ok(([(ETAG, tag)], Json(dials)).into_response())
 }

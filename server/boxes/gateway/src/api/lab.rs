@@ -1,5 +1,5 @@
-//! The lab's own operations: they pause, resume and crash projections, and put the workspace's clock forward.
-//! A pause is a dial ([`super::dials`]).
+//! The lab's own operations: they pause, resume and crash the lanes of event handlers, and put the clock of
+//! the workspace forward. A pause is a dial ([`super::dials`]).
 
 use axum::{
     Json,
@@ -7,7 +7,10 @@ use axum::{
 };
 use domain::wire::{LabClock, MoveClock, Problem, ProjectionStatus};
 
-use super::{dials::bender, vocabulary::ViewName};
+use super::{
+    dials::bender,
+    vocabulary::{BendableHandlerName, HandlerName},
+};
 use lab::{ClockMove, Intervention, LabError};
 use telemetry::security::{SecurityEvent, SecurityRecord};
 
@@ -20,19 +23,22 @@ use crate::{
     problem::{ApiProblem, Kind},
 };
 
-/// Pause a projection
+/// Pause an event handler
 ///
-/// Holds the projection's lanes in this workspace. Answers still say how far they are behind; `after` and
-/// `settled` say that they wait for a paused projection. It is the dial `projections.<name>.paused`: it is
-/// stored, and holds at every server and after a restart. Pausing a paused projection changes nothing.
+/// Holds the lanes of a view, a process manager or a consumer in this workspace. Answers still say how far
+/// views are behind; `after` and `settled` say that they wait for a paused handler. A paused process manager
+/// sends no command, and no timer of it expires. It is the dial `projections.<name>.paused`: it is stored,
+/// and holds at every server and after a restart. Pausing a paused handler changes nothing. The erasure of
+/// people is not paused.
 #[utoipa::path(post, path = "/lab/projections/{name}/pause", tag = "lab",
-    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
+    params(("name" = BendableHandlerName, Path, description = "The handler, as in `orders`")),
     responses(
         (status = 200, description = "It is paused; its status", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
-        (status = 404, description = "No such projection", body = Problem),
+        (status = 404, description = "No such event handler", body = Problem),
         (status = 409, description = "It is being rebuilt", body = Problem),
+        (status = 422, description = "It is the erasure, which has no dials", body = Problem),
     ))]
 pub(super) async fn pause(
     state: State<SharedGateway>,
@@ -43,17 +49,18 @@ pub(super) async fn pause(
     intervene(state, caller, name, Intervention::Pause).await
 }
 
-/// Resume a projection
+/// Resume an event handler
 ///
-/// The projection's lanes go on where they were held, and catch up. Resuming one that is not paused changes
-/// nothing.
+/// Its lanes go on where they were held, and catch up; a process manager sends what has waited, and timers
+/// that are due by then expire in their order. Resuming one that is not paused changes nothing.
 #[utoipa::path(post, path = "/lab/projections/{name}/resume", tag = "lab",
-    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
+    params(("name" = BendableHandlerName, Path, description = "The handler, as in `orders`")),
     responses(
         (status = 200, description = "It is not paused; its status", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
-        (status = 404, description = "No such projection", body = Problem),
+        (status = 404, description = "No such event handler", body = Problem),
+        (status = 422, description = "It is the erasure, which has no dials", body = Problem),
     ))]
 pub(super) async fn resume(
     state: State<SharedGateway>,
@@ -64,17 +71,18 @@ pub(super) async fn resume(
     intervene(state, caller, name, Intervention::Resume).await
 }
 
-/// Crash a projection
+/// Crash an event handler
 ///
-/// Every lane of the projection in this workspace panics, for real. The supervisor starts it again at its
-/// checkpoint, so no event is lost and none is applied twice; `panics` counts the panics.
+/// Every lane of the view, process manager or consumer in this workspace panics, for real. The supervisor
+/// starts it again at its checkpoint, so no event is lost and none has its effect twice; `panics` counts the
+/// panics.
 #[utoipa::path(post, path = "/lab/projections/{name}/crash", tag = "lab",
-    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
+    params(("name" = HandlerName, Path, description = "The handler, as in `orders`")),
     responses(
         (status = 200, description = "It has crashed; its status", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
-        (status = 404, description = "No such projection", body = Problem),
+        (status = 404, description = "No such event handler", body = Problem),
     ))]
 pub(super) async fn crash(
     state: State<SharedGateway>,
@@ -161,11 +169,13 @@ pub(super) async fn move_clock(
 impl From<LabError> for ApiProblem {
     fn from(error: LabError) -> Self {
         let rule = match error {
+            LabError::UnknownHandler(name) => return Self::not_found(format_args!("event handler {name}")),
             LabError::Projection(error) => return error.into(),
             LabError::Dials(error) => return error.into(),
             LabError::Clock(error) => return error.into(),
             LabError::Backwards { .. } => "clock-goes-forward",
             LabError::TooFar => "clock-within-a-century",
+            LabError::Unbendable(_) => "erasure-is-not-bent",
         };
         Self::new(Kind::Rejected, error.to_string()).with(|problem| problem.rule = Some(rule.to_owned()))
     }

@@ -23,7 +23,7 @@ use crate::{
 ///
 /// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command`
 /// and `pong`; the server sends `snapshot`, `change`, `caught_up`, `behind`, `hops`, `dials`, `invariants`,
-/// `result`, `error` and `ping`.
+/// `class`, `result`, `error`, `moved` and `ping`.
 /// A program sends its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect
 /// from Foldline's own pages.
 ///
@@ -38,8 +38,13 @@ use crate::{
 /// `{"op":"subscribe","id":8,"lab":"dials"}` follows the dials, for everybody in the workspace, and
 /// `{"op":"subscribe","id":9,"lab":"invariants"}` the lights of its invariants, for students and educators.
 /// They are answered with `{"op":"dials","id":8,"data":{…}}` and `{"op":"invariants","id":9,"data":{…}}`: at
-/// once, and again at each change, with the answers of `GET /lab/dials/bent` and `GET /lab/invariants`. A
+/// once, and again at each change, with the answers of `GET /lab/dials/bent` and `GET /lab/invariants`.
+/// `{"op":"subscribe","id":10,"lab":"class"}` follows the class, for everybody in the workspace: `class`
+/// frames have what `GET /lab/class` answers to the person of the socket. A
 /// connection has at most four subscriptions to each topic of the lab.
+///
+/// Where an educator resets the workspace, every socket gets `{"op":"moved","workspace":"…"}`, and is closed
+/// with the code 1008: see `POST /sessions/follow`.
 ///
 /// Every frame counts as a request, with any content. A client that goes on far over its limit is closed with
 /// the code 1008 and a reason. The open sockets of one person, of one address and of one workspace are

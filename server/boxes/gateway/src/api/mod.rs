@@ -3,24 +3,34 @@
 //!
 //! The OpenAPI description is generated from the handlers.
 
+mod bots;
 mod checkpoints;
+mod class;
+mod class_results;
+mod class_words;
 mod commands;
+mod copies;
 mod dead_letters;
 mod dials;
 mod docs;
 mod email_confirmations;
 mod export;
+mod follow;
 mod handlers;
 mod hops;
+mod import;
 mod invariants;
 mod lab;
+mod lessons;
 mod live;
 mod log;
 mod mailbox;
+mod own_views;
 mod password_resets;
 mod problems;
 mod projections;
 mod recordings;
+mod reset;
 mod schemas;
 mod search;
 mod session;
@@ -52,12 +62,16 @@ use super::{
     session_cookie,
 };
 
+pub(super) use class::{begin_if_led, class_answer};
 pub(super) use commands::carry_out;
+pub(super) use copies::entered as entered_copy;
 pub(super) use dead_letters::dead_letter_page;
 pub(super) use dials::{opened as opened_dials, present_dials};
 pub(super) use handlers::{handled_event, handlers as event_handlers};
+pub(super) use lessons::learner;
 pub(super) use log::{event_answer, newest_events_page, stream_page, streams_page};
 pub(super) use mailbox::mailbox_page;
+pub(super) use own_views::own_views;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
 pub(super) use sessions::{
@@ -81,7 +95,11 @@ const MAX_WAIT_MS: u64 = 60_000;
             session cookie."
     ),
     modifiers(&Credentials),
-    components(schemas(vocabulary::ViewName)),
+    components(schemas(
+        vocabulary::ViewName,
+        vocabulary::HandlerName,
+        vocabulary::BendableHandlerName
+    )),
     security(("bearer" = []), ("session" = [])),
     tags(
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
@@ -94,6 +112,10 @@ const MAX_WAIT_MS: u64 = 60_000;
         (name = "lab",
             description = "The pipeline of a workspace: watched, recorded, and bent and crashed by an \
                 educator, to show how it recovers."),
+        (name = "lessons",
+            description = "Lessons that ask before they show, each run in a sandbox of its own."),
+        (name = "class",
+            description = "Teaching a class: what it is shown, who is there, and dials in its hands."),
         (name = "picture", description = "The architecture as an infographic, for everyone."),
         (name = "log", description = "Inspection of the event store, for students and educators."),
     )
@@ -130,9 +152,13 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(workspaces::open))
         .routes(routes!(workspaces::join))
         .routes(routes!(workspace::purge))
+        .routes(routes!(reset::reset))
         .routes(routes!(session::session))
         .routes(routes!(sessions::sign_in, sessions::sign_out))
         .routes(routes!(sessions::refresh))
+        .routes(routes!(follow::follow))
+        .routes(routes!(copies::enter))
+        .routes(routes!(bots::read, bots::begin, bots::end))
         .routes(routes!(sessions::change_password))
         .routes(routes!(password_resets::request_password_reset))
         .routes(routes!(password_resets::complete_password_reset))
@@ -165,11 +191,21 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(dials::bent))
         .routes(routes!(dials::words))
         .routes(routes!(dials::reset_one))
+        .routes(routes!(class::read, class::set))
+        .routes(routes!(class::hand, class::take_back))
+        .routes(routes!(class_words::words))
         .routes(routes!(hops::hops))
         .routes(routes!(invariants::read))
         .routes(routes!(invariants::cure))
+        .routes(routes!(own_views::list, own_views::create))
+        .routes(routes!(own_views::fields))
+        .routes(routes!(own_views::read, own_views::delete))
         .routes(routes!(recordings::list, recordings::keep))
         .routes(routes!(recordings::read, recordings::delete))
+        .routes(routes!(lessons::list))
+        .routes(routes!(lessons::start))
+        .routes(routes!(lessons::runs))
+        .routes(routes!(lessons::run, lessons::end))
         .route_layer(from_fn(move |request, next| within(timeout, request, next)));
     // These wait for a view where the client asks for it, or read the whole log.
     let long_timeout = timeout + Duration::from_millis(MAX_WAIT_MS);
@@ -179,7 +215,11 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(search::search))
         .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
+        .routes(routes!(lessons::step))
         .routes(routes!(export::export))
+        .routes(routes!(class_results::results))
+        .merge(import::router())
+        .routes(routes!(copies::list, copies::make))
         .route_layer(from_fn(move |request, next| within(long_timeout, request, next)));
     let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", quick.merge(slow))

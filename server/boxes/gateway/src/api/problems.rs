@@ -29,7 +29,10 @@ const ALWAYS: [(&str, &str); 4] = [
 /// Errors of every operation of the API, which reads the client's token.
 const OF_TOKENS: [(&str, &str); 2] = [
     ("401", "Not signed in, or the token is not valid"),
-    ("410", "The workspace of the token was purged"),
+    (
+        "410",
+        "The workspace of the token was purged, or reset: then `workspace` is the one that has its place",
+    ),
 ];
 
 /// Errors of every operation that takes a body.

@@ -133,7 +133,7 @@ async fn found(
             let folded = progress.folded();
             return Err(QueryError::TimedOut {
                 waiting_for: vec![format!("{NAME} {folded} of {}", wait.after)],
-                paused: false,
+                paused: progress.controls().is_paused(),
             }
             .into());
         }

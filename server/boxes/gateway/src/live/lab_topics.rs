@@ -1,5 +1,5 @@
 //! The subscriptions of a connection to what the lab shows of its workspace: the hops of the pipeline, the
-//! dials, and the lights of invariants.
+//! dials, the lights of invariants, and the class.
 //!
 //! They are few, and many connections have none, so they are in memory of their own.
 
@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use domain::wire::{DialsAnswer, InvariantsAnswer, LabTopic};
 use futures::future::select_all;
+use serde_json::Value;
 
 use crate::problem::ApiProblem;
 use lab::{
+    class::{ClassNow, ClassSubscription},
     dials::DialSubscription,
     hops::{HopBatch, HopSubscription},
     invariants::InvariantSubscription,
@@ -28,6 +30,8 @@ pub(super) enum Followed {
     Dials(DialSubscription),
     /// The lights of invariants.
     Invariants(InvariantSubscription),
+    /// The class.
+    Class(ClassSubscription),
 }
 
 impl Followed {
@@ -36,6 +40,7 @@ impl Followed {
             Self::Hops(_) => LabTopic::Hops,
             Self::Dials(_) => LabTopic::Dials,
             Self::Invariants(_) => LabTopic::Invariants,
+            Self::Class(_) => LabTopic::Class,
         }
     }
 
@@ -44,6 +49,7 @@ impl Followed {
             Self::Hops(subscription) => LabNews::Hops(subscription.next().await),
             Self::Dials(subscription) => LabNews::Dials(subscription.next().await),
             Self::Invariants(subscription) => LabNews::Invariants(subscription.next().await),
+            Self::Class(subscription) => LabNews::Class(subscription.next().await),
         }
     }
 }
@@ -57,6 +63,8 @@ pub(super) enum LabNews {
     Dials(Arc<DialsAnswer>),
     /// The present lights.
     Invariants(Arc<InvariantsAnswer>),
+    /// The present class, with sealed names.
+    Class(Arc<ClassNow>),
 }
 
 /// A subscription, with what it counts for.
@@ -65,6 +73,8 @@ struct LabSubscription {
     /// The client's name for it.
     id: u64,
     followed: Followed,
+    /// What was sent last, where the same is not sent again.
+    sent: Option<Value>,
     _permit: SubscriptionPermit,
 }
 
@@ -83,6 +93,7 @@ impl LabSubscriptions {
             LabTopic::Hops => "hops",
             LabTopic::Dials => "dials",
             LabTopic::Invariants => "invariants",
+            LabTopic::Class => "the class",
         };
         let problem = ApiProblem::from(QueryError::TooManySubscriptions(MOST));
         let detail = format!("a connection has at most {MOST} subscriptions to {what}");
@@ -94,8 +105,21 @@ impl LabSubscriptions {
         self.0.push(LabSubscription {
             id,
             followed,
+            sent: None,
             _permit: permit,
         });
+    }
+
+    /// Notes what is about to be sent; `false`: it was sent before, or the subscription has ended.
+    pub(super) fn is_news(&mut self, id: u64, data: &Value) -> bool {
+        let Some(one) = self.0.iter_mut().find(|one| one.id == id) else {
+            return false;
+        };
+        let is_news = one.sent.as_ref() != Some(data);
+        if is_news {
+            one.sent = Some(data.clone());
+        }
+        is_news
     }
 
     /// Ends a subscription; an unknown id is no error. Returns whether none is left.

@@ -15,8 +15,10 @@ use identity::session_status::SessionChange;
 
 /// A signal.
 pub(super) enum Signal {
-    /// The server stops, the workspace ends, or the line is cut.
+    /// The server stops, or the line is cut.
     End(Disconnect),
+    /// The workspace has ended.
+    WorkspaceEnded,
     /// Sessions have changed.
     Sessions(Result<SessionChange, RecvError>),
 }
@@ -33,7 +35,7 @@ impl Signals {
         let stopping = gateway.stopping.clone().cancelled_owned();
         let stopping = stopping.map(|()| end(close_code::AWAY, "the server is stopping"));
         let gone = gateway.presence.end_token(caller.workspace()).cancelled_owned();
-        let gone = gone.map(|()| end(close_code::POLICY, "the workspace is gone: it was purged"));
+        let gone = gone.map(|()| (Signal::WorkspaceEnded, None));
         let cut = Arc::clone(&gateway.line).cut(caller.workspace());
         let cut = cut.map(|()| end(close_code::RESTART, CUT));
         let changes = next_change(gateway.people.session_changes());

@@ -4,7 +4,7 @@
 use axum::{
     Extension,
     extract::{Request, State},
-    http::header::SET_COOKIE,
+    http::{StatusCode, header::SET_COOKIE},
     response::Response,
 };
 use domain::wire::{OpenWorkspace, Template};
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     SharedGateway,
-    api::{end_session, visit},
+    api::{end_session, entered_copy, visit},
     auth::Authentication,
     language,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
@@ -26,6 +26,9 @@ use command::{Admission, AdmissionError};
 
 /// The page that a browser is sent to with its new session.
 const SHOP: &str = "/shop";
+
+/// The page that a browser is sent to in a copy of its own.
+const LAB: &str = "/lab";
 
 #[derive(Debug, Deserialize)]
 struct OpenForm {
@@ -69,7 +72,8 @@ pub(super) async fn open(
     }
     let display_name = filled_in(form.display_name.as_deref());
     let wanted = OpenWorkspace {
-        template: form.template.unwrap_or(Template::Shop),
+        template: Some(form.template.unwrap_or(Template::Shop)),
+        snapshot: None,
         shards: None,
         name: filled_in(form.name.as_deref()).map(str::to_owned),
         language: Some(language),
@@ -125,6 +129,33 @@ pub(super) async fn leave(
     response
 }
 
+/// `POST /session/copy`: enters the caller's own copy of the class's workspace.
+pub(super) async fn enter_copy(
+    State(gateway): State<SharedGateway>,
+    Extension(authentication): Extension<Authentication>,
+    request: Request,
+) -> Response {
+    if !is_same_site(&gateway, &request) {
+        return refusal("invalid", FormPage::Home);
+    }
+    let Some(caller) = authentication.caller() else {
+        return refusal("unknown-code", FormPage::Home);
+    };
+    match entered_copy(&gateway, &caller).await {
+        Ok((_, token)) => {
+            let mut response = see_other(LAB);
+            for cookie in session_cookie::of_guest(&gateway, token) {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(problem) if problem.clone().into_problem().status == StatusCode::NOT_FOUND => {
+            refusal("unknown-code", FormPage::Home)
+        }
+        Err(_) => refusal("unavailable", FormPage::Home),
+    }
+}
+
 fn filled_in(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
@@ -164,7 +195,7 @@ fn code_of(error: &AdmissionError) -> &'static str {
                 "invalid"
             }
         }
-        AdmissionError::Template(_) | AdmissionError::Store(_) => {
+        AdmissionError::Template(_) | AdmissionError::TooManyEvents { .. } | AdmissionError::Store(_) => {
             tracing::error!(%error, "a workspace could not be opened or joined");
             "unavailable"
         }

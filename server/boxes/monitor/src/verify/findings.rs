@@ -33,7 +33,7 @@ impl Findings {
         stored: &StoredView,
         scratch: &mut Scratch,
     ) -> Result<(), VerifyError> {
-        let view = stored.view.name();
+        let (lane, view) = (stored.view.name(), stored.name.as_str());
         if let Some(damage) = &stored.damage {
             self.add(format!("{view}: it cannot be read: {damage}"));
             return Ok(());
@@ -41,7 +41,7 @@ impl Findings {
         for (key, reason) in &stored.unreadable {
             self.add(format!("{view}: {key} cannot be read: {reason}"));
         }
-        for key in scratch.entries_without_document(view, MAX_FINDINGS).await? {
+        for key in scratch.entries_without_document(lane, MAX_FINDINGS).await? {
             self.add(format!("{view}: it lists {key}, of which there is no document"));
         }
         if !stored.passed.is_empty() {
@@ -51,12 +51,12 @@ impl Findings {
             ));
         }
         scratch
-            .differences(view, |difference| {
+            .differences(lane, |difference| {
                 self.compare_one(view, difference);
                 !self.is_full()
             })
             .await?;
-        for key in scratch.missing(view, MAX_FINDINGS).await? {
+        for key in scratch.missing(lane, MAX_FINDINGS).await? {
             self.add(format!("{view}: {key} is missing"));
         }
         Ok(())

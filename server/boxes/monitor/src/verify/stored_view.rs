@@ -15,6 +15,8 @@ use documents::{Checkpoint, DocumentStore, DocumentStoreError, Moment, RawDocume
 /// What a snapshot of a view says besides its documents and entries.
 pub(super) struct StoredView {
     pub(super) view: &'static dyn AnyView,
+    /// The name that people know it by.
+    pub(super) name: String,
     /// The token up to which it is folded.
     pub(super) as_of: ConsistencyToken,
     /// The number of its documents.
@@ -40,6 +42,7 @@ impl StoredView {
     ) -> Result<Self, VerifyError> {
         let mut stored = Self {
             view,
+            name: view.name_in(workspace).into_owned(),
             as_of: ConsistencyToken::default(),
             documents: 0,
             passed: HashSet::new(),
@@ -115,9 +118,7 @@ impl StoredView {
         is_other.then(|| {
             format!(
                 "{}: its checkpoint of partition {} at position {} is of another history than the log",
-                self.view.name(),
-                event.partition,
-                event.position
+                self.name, event.partition, event.position
             )
         })
     }
@@ -134,7 +135,7 @@ impl StoredView {
         for (partition, position) in ahead {
             findings.add(format!(
                 "{}: its checkpoint of partition {partition} is at {position}, and the log ends at {}",
-                self.view.name(),
+                self.name,
                 read_to.position(partition)
             ));
         }

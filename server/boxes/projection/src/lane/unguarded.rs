@@ -49,8 +49,11 @@ impl Lane {
             .take_while(|pair| pair[0].position < pair[1].position);
         let ascending = ascending.count() + 1;
         if first.position <= checkpoint {
-            let old = applied_by(checkpoint);
-            if dials.detects_duplicates {
+            // What a new view has read of the log by itself is still being delivered.
+            let read = self.history().min(checkpoint);
+            let is_read = first.position <= read;
+            let old = applied_by(if is_read { read } else { checkpoint });
+            if dials.detects_duplicates || is_read {
                 self.note_handled(old, HopOutcome::Duplicate);
             } else {
                 let count = self.fold_again(old, poison).await?;
@@ -71,6 +74,13 @@ impl Lane {
         let applied = applied_by(self.checkpoint());
         self.note_handled(&applied[..applied.len().min(ascending)], HopOutcome::Done);
         Ok(false)
+    }
+
+    /// Up to where the lane has read the log by itself when its view was new.
+    fn history(&self) -> u64 {
+        let PartitionId { workspace, partition } = self.partition;
+        let progress = self.context.progress.of(workspace, self.handler.name());
+        progress.map_or(0, |progress| progress.history(partition))
     }
 
     fn note_handled(&self, events: &[Arc<PublishedEvent>], outcome: HopOutcome) {
@@ -100,7 +110,8 @@ impl Lane {
             return Err(LaneError::Paused);
         }
         let position = progress.folded().position(partition);
-        if context.progress.has_ended(workspace) || events.iter().any(|event| event.position > position) {
+        let has_ended = context.progress.has_ended(workspace) || progress.is_over();
+        if has_ended || events.iter().any(|event| event.position > position) {
             // The view has begun again meanwhile; the caller looks again.
             return Ok(0);
         }

@@ -384,7 +384,7 @@ async fn transactions_that_fail_by_a_dial_are_tried_again_and_have_their_effect_
     let bent = status(&projections, &fixture).await;
     assert_eq!((bent.behind, bent.dead_letters), (1, 0));
     let reason = bent.failing.first().map(|lane| lane.reason.as_str());
-    assert_eq!(reason, Some("an educator has transactions of this view fail"));
+    assert_eq!(reason, Some("an educator has transactions fail here"));
     rest(&fixture);
     progress(&fixture).reaches(&"0:3".parse().unwrap()).await;
     assert_eq!(on_hand(&fixture).await, Some(7));

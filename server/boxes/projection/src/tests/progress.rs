@@ -1,6 +1,8 @@
 //! Who is woken by the progress of a workspace.
 
-use broker::PartitionId;
+use std::sync::Arc;
+
+use broker::{PartitionId, relay::Heads};
 use domain::id::WorkspaceId;
 use futures::poll;
 use uuid::Uuid;
@@ -26,6 +28,25 @@ async fn work_wakes_the_tasks_of_its_own_workspace_only() {
     assert!(poll!(other.as_mut()).is_pending());
     progress.end(there).await;
     assert!(poll!(other.as_mut()).is_ready(), "its workspace has ended");
+}
+
+#[test]
+fn the_progress_of_other_lanes_is_told_what_the_relay_reports() {
+    let (progress, other) = (Arc::new(Progress::default()), Arc::new(Progress::default()));
+    let workspace = WorkspaceId(Uuid::from_u128(1));
+    let partition = PartitionId {
+        workspace,
+        partition: 0,
+    };
+    progress.share_heads(&other);
+    let heads: Arc<dyn Heads> = progress;
+    heads.stored(partition, 3);
+    assert_eq!(other.head(workspace).position(0), 3);
+    let view = other.of(workspace, "inventory").unwrap();
+    assert_eq!(view.folded().behind(&view.head()), 3);
+    assert!(view.behind_for().is_some());
+    other.folded("inventory", partition, 3);
+    assert!(view.behind_for().is_none());
 }
 
 #[test]

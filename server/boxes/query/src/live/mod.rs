@@ -136,7 +136,7 @@ impl LiveSession {
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(QueryError::TooManySubscriptions(MAX_SUBSCRIPTIONS));
         }
-        let view = self.api.find(&request.view)?;
+        let view = self.api.find(self.workspace, &request.view)?;
         let target = self.target(view, &request)?;
         let permit = self.hub.acquire(self.workspace)?;
         let subscription = Arc::new(Subscription {
@@ -206,12 +206,8 @@ impl LiveSession {
         if let Some(key) = &request.key {
             return Ok(SubscriptionTarget::Document(key.clone()));
         }
-        let group = ListingGroup::new(
-            view,
-            &self.actor,
-            request.listing.as_deref(),
-            request.group.as_deref(),
-        )?;
+        let names = (request.listing.as_deref(), request.group.as_deref());
+        let group = ListingGroup::new(self.workspace, view, &self.actor, names)?;
         Ok(SubscriptionTarget::Group(group.listing, group.group))
     }
 
@@ -306,7 +302,11 @@ impl LiveSession {
             limit,
             ..
         } = entry;
-        let view = self.api.find(subscription.view)?;
+        let progress = &self.api.progress;
+        let view = progress.view(subscription.view);
+        // A view of one's own may have been deleted.
+        let view = view.filter(|view| progress.has(self.workspace, view.name()));
+        let view = view.ok_or_else(|| QueryError::UnknownView("of this name any more".to_owned()))?;
         let (found, group) = match &subscription.target {
             SubscriptionTarget::Document(key) => (
                 self.api

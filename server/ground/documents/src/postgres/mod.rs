@@ -58,6 +58,15 @@ impl PostgresDocumentStore {
         let readers = database.readers(connections.document_readers()).await?;
         Ok(Self::new(readers.clone(), readers, 1))
     }
+
+    /// Whether the schema has the tables.
+    pub(super) async fn is_made(url: &str, schema: &'static str) -> Result<bool, DocumentStoreError> {
+        let readers = postgres::Database::new(url, schema)?.readers(1).await?;
+        let is_made = sqlx::query_scalar("select to_regclass('documents') is not null")
+            .fetch_one(&readers)
+            .await?;
+        Ok(is_made)
+    }
 }
 
 impl From<OpenError> for DocumentStoreError {

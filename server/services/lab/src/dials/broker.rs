@@ -1,9 +1,10 @@
 //! The dials of the message broker: a broker that holds, repeats and reorders what another one delivers.
 //!
-//! Every group of subscribers is bent: views, process managers and consumers. What happens to an event is
-//! decided once for each group, when the event is first delivered to it, so that the same seed and the same
-//! events give the same faults however the events are gathered into deliveries. A repetition is bent no
-//! further: also with each acknowledgement lost, every partition moves on.
+//! Every group of subscribers is bent: views, process managers and consumers, but not the erasure, which is
+//! the right of the person who is erased. What happens to an event is decided once for each group, when the
+//! event is first delivered to it, so that the same seed and the same events give the same faults however the
+//! events are gathered into deliveries. A repetition is bent no further: also with each acknowledgement lost,
+//! every partition moves on.
 //!
 //! What is held is a delivery that the inner broker waits for, at most one of a partition, and an event whose
 //! turn comes after the next one. So the memory is bounded, other partitions go on, and what is dropped with
@@ -17,10 +18,10 @@ use std::{
 
 use async_trait::async_trait;
 use broker::{
-    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, PartitionId, PublishedEvent,
+    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, Interest, PartitionId, PublishedEvent,
     ServerMessage, Subscriber,
 };
-use domain::wire::{BrokerDials, dials::Frequency};
+use domain::wire::{BrokerDials, ERASURE, dials::Frequency};
 use tokio::{
     sync::{Notify, broadcast, watch},
     time::Instant,
@@ -44,6 +45,17 @@ impl BentBroker {
     pub fn new(inner: Arc<dyn Broker>, board: Arc<DialBoard>) -> Self {
         Self { inner, board }
     }
+
+    fn bend(&self, group: &'static str, inner: Box<dyn Subscriber>) -> Box<dyn Subscriber> {
+        Box::new(BentSubscriber {
+            inner,
+            group,
+            changes: self.board.changes(),
+            board: Arc::clone(&self.board),
+            settled: Arc::default(),
+            partitions: HashMap::new(),
+        })
+    }
 }
 
 #[async_trait]
@@ -57,14 +69,20 @@ impl Broker for BentBroker {
     }
 
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
-        Box::new(BentSubscriber {
-            inner: self.inner.subscribe(group).await,
-            group,
-            changes: self.board.changes(),
-            board: Arc::clone(&self.board),
-            settled: Arc::default(),
-            partitions: HashMap::new(),
-        })
+        let inner = self.inner.subscribe(group).await;
+        // The erasure of a person is not bent.
+        if group == ERASURE {
+            return inner;
+        }
+        self.bend(group, inner)
+    }
+
+    async fn subscribe_to_some(
+        &self,
+        group: &'static str,
+        interest: Arc<dyn Interest>,
+    ) -> Box<dyn Subscriber> {
+        self.bend(group, self.inner.subscribe_to_some(group, interest).await)
     }
 
     async fn tell(&self, message: &ServerMessage) {

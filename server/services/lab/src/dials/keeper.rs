@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -23,9 +23,10 @@ use domain::{
     id::WorkspaceId,
     rejection::Rejection,
     timestamp::Timestamp,
-    view::{self, ListingEntry},
+    view::ListingEntry,
     wire::{BentDial, Dials, DialsAnswer},
 };
+use projection::own_views::OwnViews;
 use tokio::{
     sync::{
         broadcast::{self, error::RecvError},
@@ -102,6 +103,7 @@ pub struct DialKeeper {
     broker: Arc<dyn Broker>,
     clock: SharedClock,
     known: Mutex<Known>,
+    own_views: OnceLock<Arc<OwnViews>>,
 }
 
 impl DialKeeper {
@@ -119,9 +121,29 @@ impl DialKeeper {
             broker,
             clock,
             known: Mutex::default(),
+            own_views: OnceLock::new(),
         };
         keeper.refresh_all().await?;
         Ok(Arc::new(keeper))
+    }
+
+    /// Views of one's own have dials from now on; the first of these stays.
+    pub fn know_own_views(&self, own_views: Arc<OwnViews>) {
+        self.own_views.get_or_init(|| own_views);
+    }
+
+    /// Whether people of a workspace have defined a view of this name.
+    pub(crate) fn has_own_view(&self, workspace: WorkspaceId, name: &str) -> bool {
+        let own = self.own_views.get();
+        own.is_some_and(|own| own.named(workspace, name).is_some())
+    }
+
+    /// Refuses dials with a value that is not valid.
+    fn check(&self, workspace: WorkspaceId, dials: &Dials) -> Result<(), Rejection> {
+        dials.check(
+            |name| self.has_own_view(workspace, name),
+            |name| DomainEvent::types().any(|known| known.name == name),
+        )
     }
 
     /// The board that shows the dials.
@@ -142,7 +164,7 @@ impl DialKeeper {
         is_expected: &(dyn Fn(u64) -> bool + Send + Sync),
         mut dials: Dials,
     ) -> Result<DialsAnswer, DialError> {
-        check(&dials)?;
+        self.check(workspace, &dials)?;
         dials.forget_projections_at_rest();
         let change = |stored: &DialsAnswer| {
             if is_expected(stored.version) {
@@ -168,7 +190,7 @@ impl DialKeeper {
         let change = |stored: &DialsAnswer| {
             let mut dials = stored.dials.clone();
             amendment(&mut dials);
-            check(&dials)?;
+            self.check(workspace, &dials)?;
             dials.forget_projections_at_rest();
             Ok(dials)
         };
@@ -193,16 +215,20 @@ impl DialKeeper {
         by: &Bender,
         dial: &str,
     ) -> Result<DialsAnswer, DialError> {
-        let is_view = |name: &str| view::find(name).is_some();
         let change = |stored: &DialsAnswer| {
             let mut dials = stored.dials.clone();
-            if dials.put_to_rest(dial, is_view) {
+            if dials.put_to_rest(dial, |name| self.has_own_view(workspace, name)) {
                 Ok(dials)
             } else {
                 Err(DialError::Unknown)
             }
         };
         self.change(workspace, by, &change, false).await
+    }
+
+    /// Whether there is a dial of this path in a workspace, as in `broker.delay_ms`.
+    pub fn has_dial(&self, workspace: WorkspaceId, dial: &str) -> bool {
+        Dials::default().put_to_rest(dial, |name| self.has_own_view(workspace, name))
     }
 
     /// Follows the dials of a workspace: the present ones at first, then each change, at every server.
@@ -428,14 +454,6 @@ impl Drop for DialSubscription {
     fn drop(&mut self) {
         self.keeper.unsubscribe(self.workspace, self.receiver.take());
     }
-}
-
-/// Refuses dials with a value that is not valid.
-fn check(dials: &Dials) -> Result<(), Rejection> {
-    dials.check(
-        |name| view::find(name).is_some(),
-        |name| DomainEvent::types().any(|known| known.name == name),
-    )
 }
 
 /// The stored dials, after a change of theirs. A dial keeps the person who bent it first until it is at rest.

@@ -44,7 +44,7 @@ pub struct BentStore {
     windows: RaceWindows,
     /// Is told what is published early.
     witness: Arc<Witness>,
-    /// The names of views.
+    /// The names of views, and of the slots of those of one's own.
     views: Vec<&'static str>,
 }
 
@@ -63,7 +63,7 @@ impl BentStore {
             clock,
             windows: RaceWindows::default(),
             witness: Arc::default(),
-            views: view::all().iter().map(|view| view.name()).collect(),
+            views: view::NAMES.into_iter().chain(view::own::SLOTS).collect(),
         }
     }
 

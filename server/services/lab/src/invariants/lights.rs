@@ -115,6 +115,16 @@ impl Lights {
         });
     }
 
+    /// Removes the breaks of a view that is not there any more.
+    pub(super) fn forget_view(&mut self, view: &str, now: Timestamp) {
+        let invariants: Vec<_> = self.lights.keys().copied().collect();
+        for invariant in invariants {
+            self.remove(invariant, now, |found| {
+                found.is_of_document() && found.evidence.view.as_deref() == Some(view)
+            });
+        }
+    }
+
     fn remove(&mut self, invariant: Invariant, now: Timestamp, is_over: impl Fn(&Break) -> bool) {
         let Some(light) = self.lights.get_mut(&invariant) else {
             return;

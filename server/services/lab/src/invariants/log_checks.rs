@@ -157,7 +157,9 @@ impl LogChecks {
             DomainEvent::Email(_)
             | DomainEvent::Inbox(_)
             | DomainEvent::Order(_)
+            | DomainEvent::Prediction(_)
             | DomainEvent::Product(_)
+            | DomainEvent::Question(_)
             | DomainEvent::User(_) => {}
         }
         findings

@@ -14,7 +14,7 @@ use domain::{
     event::TypedEvent,
     id::WorkspaceId,
     token::ConsistencyToken,
-    view::{self, AnyView, FoldTarget},
+    view::{AnyView, FoldTarget},
 };
 use event_store::EventStore;
 use projection::progress::Progress;
@@ -132,8 +132,8 @@ pub(super) struct ViewChecks {
 }
 
 impl ViewChecks {
-    /// Nothing is folded yet.
-    pub(super) fn new() -> Self {
+    /// Nothing is folded yet of these views.
+    pub(super) fn new(views: &[&'static dyn AnyView]) -> Self {
         let checked = |view: &&'static dyn AnyView| CheckedView {
             view: *view,
             documents: HashMap::new(),
@@ -141,7 +141,7 @@ impl ViewChecks {
             queued: HashMap::new(),
         };
         Self {
-            views: view::all().iter().map(checked).collect(),
+            views: views.iter().map(checked).collect(),
             documents: 0,
         }
     }

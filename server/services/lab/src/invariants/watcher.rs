@@ -14,7 +14,6 @@ use domain::{
     event::TypedEvent,
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
-    view,
     wire::{Arrow, Dials, Evidence, Invariant, SequenceStep},
 };
 use serde_json::Value;
@@ -84,6 +83,8 @@ pub(super) struct Watcher {
     log: LogChecks,
     /// Folded beside only while a dial is bent, or a document is wrong.
     views: Option<ViewChecks>,
+    /// The views of its own that the workspace has: their ids and names.
+    own: Vec<(Uuid, String)>,
     checked_to: ConsistencyToken,
     phantoms: Vec<Phantom>,
     /// The answered command after which the next page begins.
@@ -102,6 +103,7 @@ impl Watcher {
             lights: Lights::new(dependencies.clock.now()),
             log: LogChecks::default(),
             views: None,
+            own: Vec::new(),
             checked_to: ConsistencyToken::default(),
             phantoms: Vec::new(),
             commands_after: None,
@@ -134,11 +136,13 @@ impl Watcher {
     async fn pass(&mut self) -> Result<Dials, InvariantError> {
         // Before the log is read: what was done before this pass is in it.
         self.read_known().await?;
+        self.read_own_views();
         let bent = self.dependencies.dials.board().of(self.workspace);
         let wants_views = bent.is_some() || self.known.has_wrong_views || self.lights.have_wrong_documents();
         if wants_views && self.views.is_none() {
             // The fold begins with the first event, so the log is read again.
-            self.views = Some(ViewChecks::new());
+            let views = self.dependencies.progress.views_in(self.workspace);
+            self.views = Some(ViewChecks::new(&views));
             self.log = LogChecks::that_remember_events();
             self.checked_to = ConsistencyToken::default();
         } else if !wants_views {
@@ -152,6 +156,25 @@ impl Watcher {
         self.note_wrong_views(is_compared).await?;
         self.read_commands(&head).await?;
         Ok(bent.map(|bent| bent.dials.clone()).unwrap_or_default())
+    }
+
+    /// Follows the views of its own that the workspace creates and deletes: with others than before, the
+    /// folds begin again.
+    fn read_own_views(&mut self) {
+        let defined = self.dependencies.progress.own_views().defined(self.workspace);
+        let own = defined
+            .iter()
+            .map(|own| (own.id, own.plan.definition().name.clone()));
+        let own: Vec<_> = own.collect();
+        if own == self.own {
+            return;
+        }
+        let now = self.dependencies.clock.now();
+        for (_, name) in self.own.iter().filter(|known| !own.contains(known)) {
+            self.lights.forget_view(name, now);
+        }
+        self.own = own;
+        self.views = None;
     }
 
     /// Reads what cures have counted as known, here or at another server, and forgets it.
@@ -329,7 +352,8 @@ impl Watcher {
         }
         let mut explained = 0;
         for comparison in compared {
-            let subject = format!("{}/{}", comparison.view.name(), comparison.key);
+            let view = comparison.view.name_in(self.workspace);
+            let subject = format!("{view}/{}", comparison.key);
             if comparison.is_right() {
                 let mended = |invariant| {
                     let subject = subject.clone();
@@ -350,7 +374,7 @@ impl Watcher {
             } else {
                 None
             };
-            let findings = wrong_document(&comparison, &subject, explanation.as_ref());
+            let findings = wrong_document(&comparison, (&*view, subject.as_str()), explanation.as_ref());
             self.apply(findings);
         }
         Ok(true)
@@ -360,11 +384,12 @@ impl Watcher {
     /// that it does not have, and would skip the one that takes its place.
     fn compare_positions(&mut self, ahead: &[(&'static str, ConsistencyToken)]) {
         let mut findings = Vec::new();
-        for view in view::NAMES {
-            let Some((_, folded)) = ahead.iter().find(|(name, _)| *name == view) else {
+        for view in self.dependencies.progress.views_in(self.workspace) {
+            let (lane, view) = (view.name(), view.name_in(self.workspace));
+            let Some((_, folded)) = ahead.iter().find(|(name, _)| *name == lane) else {
                 findings.push(Finding::Mended {
                     invariant: Invariant::ViewEqualsFold,
-                    subject: view.to_owned(),
+                    subject: view.into_owned(),
                 });
                 continue;
             };
@@ -380,11 +405,11 @@ impl Watcher {
             let explanation = phantom.map(|phantom| Explanation::NotInLog(phantom.event.event_id));
             findings.push(Finding::Broken(Box::new(Break {
                 invariant: Invariant::ViewEqualsFold,
-                subject: view.to_owned(),
+                subject: view.clone().into_owned(),
                 event: explanation.map(Explanation::event),
                 witness: explanation.map(Explanation::witness).unwrap_or_default(),
                 evidence: Evidence {
-                    view: Some(view.to_owned()),
+                    view: Some(view.into_owned()),
                     expected: Some(self.checked_to.to_string()),
                     found: Some(folded.to_string()),
                     ..Evidence::default()
@@ -584,7 +609,7 @@ fn frame_lost(view: String, event: Option<Uuid>, place: Option<EventPlace>) -> F
 /// A document is not the fold of its events; and in the inventory, perhaps its numbers do not add up.
 fn wrong_document(
     comparison: &Comparison,
-    subject: &str,
+    (view, subject): (&str, &str),
     explanation: Option<&(Explanation, Evidence)>,
 ) -> Vec<Finding> {
     let text = |document: Option<&Value>| document.map(|document| shortened(&document.to_string()));
@@ -597,7 +622,7 @@ fn wrong_document(
             event: explanation.map(Explanation::event),
             witness: explanation.map(Explanation::witness).unwrap_or_default(),
             evidence: Evidence {
-                view: Some(comparison.view.name().to_owned()),
+                view: Some(view.to_owned()),
                 key: Some(comparison.key.clone()),
                 expected,
                 found,

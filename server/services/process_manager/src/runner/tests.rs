@@ -12,11 +12,13 @@ use domain::{
     timestamp::Timestamp,
 };
 use event_store::SqliteEventStore;
+use projection::lane_controls::LaneDials;
 use serde_json::{json, value::to_raw_value};
 use tempfile::TempDir;
 use test_support::observed_store::{ObservedStore, WriteObserver};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+use workspace_clock::Timers as _;
 
 use super::*;
 use crate::{
@@ -254,6 +256,40 @@ async fn a_timer_that_is_not_due_costs_no_read() {
     fixture.work.add(&fixture.scope, "a".into(), None);
     fixture.is_done("a").await;
     assert_eq!(fixture.reads.take(), ["a"]);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_policy_sends_no_command_and_no_timer_of_it_expires_until_it_is_resumed() {
+    let mut fixture = Fixture::new().await;
+    let (here, there) = (fixture.scope.workspace, WorkspaceId(Uuid::from_u128(2)));
+    let paused = LaneDials {
+        paused: true,
+        ..LaneDials::default()
+    };
+    assert!(fixture.progress.bend(here, Passive::NAME, Some(paused)));
+    let now = SystemClock.now();
+    fixture.write("command", &refused(10)).await;
+    fixture.write("timer", &timed(now)).await;
+    fixture.work.add(&fixture.scope, "command".into(), None);
+    fixture.work.add_timer(&fixture.scope, now);
+    // The runner takes what is added in order: with the work of the other workspace, it has seen this one's.
+    fixture.scope.workspace = there;
+    fixture.write("elsewhere", &refused(11)).await;
+    fixture.write("timer elsewhere", &timed(now)).await;
+    fixture.work.add(&fixture.scope, "elsewhere".into(), None);
+    fixture.work.add_timer(&fixture.scope, now);
+    fixture.is_done("elsewhere").await;
+    fixture.is_done("timer elsewhere").await;
+    fixture.scope.workspace = here;
+    assert_eq!(fixture.read("command").await.pending.len(), 1);
+    assert_eq!(fixture.read("timer").await.timers.len(), 1);
+    // A clock that is put forward does not wait for it, and expires none of its timers.
+    fixture.runner.expire_due(here, now).await.unwrap();
+    assert_eq!(fixture.read("timer").await.timers.len(), 1);
+    assert!(fixture.progress.bend(here, Passive::NAME, None));
+    fixture.is_done("command").await;
+    fixture.is_done("timer").await;
     fixture.stop().await;
 }
 

@@ -417,3 +417,18 @@ async fn a_broker_that_is_closed_ends_its_subscribers_also_while_it_is_paused() 
     assert!(subscriber.next().await.is_none());
     assert!(subscriber.next().await.is_none());
 }
+
+#[tokio::test]
+async fn the_erasure_of_people_is_delivered_while_the_broker_is_paused() {
+    let mut fixture = Fixture::new().await;
+    fixture.bend(BrokerDials {
+        paused: true,
+        ..BrokerDials::default()
+    });
+    let mut subscriber = fixture.broker.subscribe(ERASURE).await;
+    let (partition, events) = &fixture.here;
+    fixture.broker.publish(*partition, events.clone()).await;
+    let delivery = subscriber.next().await.unwrap();
+    assert_eq!(delivery.events()[0].position, events[0].position);
+    delivery.acknowledge();
+}

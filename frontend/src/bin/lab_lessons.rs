@@ -1,0 +1,9 @@
+//! The entry point of the bundle of the lab's lessons: renders their island.
+
+// As in `app`: the layout of a view is a type as deep as the view.
+#![recursion_limit = "256"]
+
+fn main() {
+    console_error_panic_hook::set_once();
+    app::hydrate_lab_lessons();
+}

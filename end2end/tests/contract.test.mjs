@@ -28,6 +28,8 @@ test("every response, to valid and invalid requests, is one that the description
       ...["--exclude-path", "/api/v1/live"],
       // lines of JSON, which it cannot write
       ...["--exclude-path", "/api/v1/workspaces/import"],
+      // with a paused view, or with bots that order all the time, a workspace is rightly never settled
+      ...["--exclude-path", "/api/v1/lab/projections/{name}/pause", "--exclude-path", "/api/v1/lab/bots"],
       // after it, the token is of a workspace that is gone
       ...["--exclude-path", "/api/v1/lab/reset"],
       ...["--exclude-checks", REFUSED_BY_A_RULE, "--phases", "examples,coverage,fuzzing"],

@@ -56,7 +56,7 @@ async fn put(app: &TestApp, person: &Person, if_match: Option<&str>, body: &Valu
     request.json(body).send().await.unwrap()
 }
 
-/// Shows the class something, whatever it was shown before.
+/// Shows the class something, at any version.
 async fn show(app: &TestApp, educator: &Person, body: &Value) -> ClassAnswer {
     let response = put(app, educator, Some("*"), body).await;
     let status = response.status();

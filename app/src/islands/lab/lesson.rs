@@ -291,7 +291,7 @@ mod browser {
         });
     }
 
-    /// Sends a phase of a step, and shows the run as it is then, whatever came of it.
+    /// Sends a phase of a step, and shows the run as it is then, also after a refusal.
     fn carry_out(session: LessonSession, step: u8, phase: StepPhase, button: Element) {
         let Some(run) = session.run.filter(|_| !session.is_busy.get_untracked()) else {
             return;

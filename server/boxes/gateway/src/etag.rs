@@ -6,6 +6,8 @@ use axum::http::{
     header::{IF_MATCH, IF_NONE_MATCH},
 };
 
+use super::problem::{ApiProblem, Kind};
+
 /// The versions of which `If-Match` says that the client knows one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IfMatch(Vec<String>);
@@ -21,6 +23,15 @@ impl IfMatch {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','));
         Some(Self(tags.map(|tag| tag.trim().to_owned()).collect()))
+    }
+
+    /// The header of a request that must have it; `of_what` is named where it is missing.
+    pub(crate) fn required(request: &HeaderMap, of_what: &str) -> Result<Self, ApiProblem> {
+        Self::of(request).ok_or_else(|| {
+            let detail =
+                format!("send If-Match with the ETag of the {of_what} that you have read, or with *");
+            ApiProblem::new(Kind::PreconditionRequired, detail)
+        })
     }
 
     /// Whether it names this version, or any. It compares strongly, as the header demands: a weak tag is of

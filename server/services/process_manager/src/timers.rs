@@ -168,7 +168,7 @@ impl Runner {
     }
 
     /// Whether dials hold the lanes of a policy back, so that its timers wait. Once the lanes go on, what is
-    /// due happens in its order, whatever the clock shows by then.
+    /// due happens in its order, also if the clock has passed it by far.
     async fn is_held_back(&self, lanes: &HandlerProgress, workspace: WorkspaceId) -> bool {
         let controls = lanes.controls();
         controls.is_paused() || (controls.dials().is_some() && !self.has_caught_up(lanes, workspace).await)

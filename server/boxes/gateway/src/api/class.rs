@@ -102,10 +102,7 @@ pub(super) async fn set(
     JsonBody(stage): JsonBody<ClassStage>,
 ) -> Result<Response, ApiProblem> {
     caller.require_lab_control()?;
-    let expected = IfMatch::of(&headers).ok_or_else(|| {
-        let detail = "send If-Match with the ETag of the class that you have read, or with *";
-        ApiProblem::new(Kind::PreconditionRequired, detail)
-    })?;
+    let expected = IfMatch::required(&headers, "class")?;
     charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let is_expected = |version: u64| expected.is_met_by(&version.to_string());
     let set = gateway.class.set_stage(caller.workspace(), &is_expected, stage);

@@ -132,10 +132,7 @@ pub(super) async fn set(
     JsonBody(dials): JsonBody<Dials>,
 ) -> Result<Response, ApiProblem> {
     caller.require_lab_control()?;
-    let expected = IfMatch::of(&headers).ok_or_else(|| {
-        let detail = "send If-Match with the ETag of the dials that you have read, or with *";
-        ApiProblem::new(Kind::PreconditionRequired, detail)
-    })?;
+    let expected = IfMatch::required(&headers, "dials")?;
     charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let by = bender(&gateway, &caller).await?;
     let is_expected = |version: u64| expected.is_met_by(&version.to_string());

@@ -11,7 +11,6 @@ use broker::{Broker, Heard, ServerMessage};
 use documents::DocumentStore;
 use domain::id::WorkspaceId;
 use lifecycle::{PurgeError, Sweeper, WorkspaceKeeper};
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 /// Tells the other servers. It holds no data of a workspace.
@@ -46,15 +45,11 @@ pub(crate) async fn follow(broker: Arc<dyn Broker>, sweeper: Arc<Sweeper>, cance
     loop {
         let heard = tokio::select! {
             () = cancelled.cancelled() => return,
-            heard = messages.recv() => heard,
+            heard = Heard::next(&mut messages) => heard,
         };
-        match heard {
-            Ok(Heard::Message(ServerMessage::Moved { workspace, successor })) => {
-                sweeper.moved(workspace, successor).await;
-            }
-            // What was missed is found by the next request, or ping of a socket, of each workspace.
-            Ok(Heard::Message(_) | Heard::Missed) | Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
+        // What was missed is found by the next request, or ping of a socket, of each workspace.
+        if let Heard::Message(ServerMessage::Moved { workspace, successor }) = heard {
+            sweeper.moved(workspace, successor).await;
         }
     }
 }

@@ -8,6 +8,7 @@ use domain::{
     wire::{Hop, MergedHops},
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// A message to the other servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,15 @@ pub enum Heard {
 }
 
 impl Heard {
+    /// What is heard next; without end, if the broker knows no other servers. Cancel safe.
+    pub async fn next(messages: &mut Receiver<Self>) -> Self {
+        match messages.recv().await {
+            Ok(heard) => heard,
+            Err(RecvError::Lagged(_)) => Self::Missed,
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+
     /// What the event store has reported. A message in the format of another version may say anything.
     pub(super) fn parse(message: Option<&str>) -> Self {
         let message = message.and_then(|message| serde_json::from_str(message).ok());

@@ -14,6 +14,9 @@ pub mod hops;
 pub mod invariants;
 pub mod own_views;
 pub mod recordings;
+mod servers;
+#[cfg(test)]
+mod testing;
 
 use std::{sync::Arc, time::Duration};
 

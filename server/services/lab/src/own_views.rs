@@ -9,7 +9,6 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -37,16 +36,16 @@ use projection::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{
-        Mutex,
-        broadcast::{self, error::RecvError},
-    },
+    sync::Mutex,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::dials::{Bender, DialBoard, DialError, DialKeeper, lanes::BentLanes};
+use crate::{
+    dials::{Bender, DialBoard, DialError, DialKeeper, lanes::BentLanes},
+    servers::{RENEWAL, RETRY},
+};
 
 /// The view name of the definitions in the process store.
 const VIEW: &str = "lab_own_views";
@@ -56,12 +55,6 @@ const KEY: &str = "views";
 
 /// The listing of the documents of workspaces that have any.
 const DEFINED: &str = "defined";
-
-/// How often the definitions are read again where other servers may change them: a message may be lost.
-const RENEWAL: Duration = Duration::from_secs(30);
-
-/// How long after a failure they are read again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// How often a change is tried again that another one was faster than.
 const MOST_TRIES: usize = 8;
@@ -480,7 +473,7 @@ impl OwnViewKeeper {
         let (mut renewal, mut is_renewed) = (Instant::now(), is_shared);
         loop {
             let applied = tokio::select! {
-                heard = next_heard(&mut messages) => match heard {
+                heard = Heard::next(&mut messages) => match heard {
                     Heard::Message(ServerMessage::OwnViewsChanged { workspace }) => {
                         self.apply(workspace).await
                     }
@@ -530,16 +523,6 @@ fn shown(name: &str) -> String {
     let mut name = name.to_owned();
     domain::parse_error::shorten(&mut name, 60);
     name
-}
-
-/// What is heard next of other servers.
-async fn next_heard(messages: &mut broadcast::Receiver<Heard>) -> Heard {
-    match messages.recv().await {
-        Ok(heard) => heard,
-        Err(RecvError::Lagged(_)) => Heard::Missed,
-        // A broker without other servers.
-        Err(RecvError::Closed) => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

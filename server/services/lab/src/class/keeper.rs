@@ -26,15 +26,13 @@ use domain::{
     wire::{ClassCopy, ClassStage, MAX_HANDED, MAX_ROSTER, Order},
 };
 use tokio::{
-    sync::{
-        Notify,
-        broadcast::{self, error::RecvError},
-        watch,
-    },
+    sync::{Notify, watch},
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::servers::{RENEWAL, RETRY};
 
 use super::{
     people::{PeopleHere, PersonHere},
@@ -65,14 +63,8 @@ const MOST_SERVERS: u32 = 100;
 /// For how long people who arrive or leave are gathered: a class comes all at once.
 const GATHERING: Duration = Duration::from_millis(200);
 
-/// How often a server says again who is there, where there are others, and reads what they say.
-const RENEWAL: Duration = Duration::from_secs(30);
-
 /// How long after its last word a server's people count as gone.
 const EXPIRY: Duration = Duration::from_secs(90);
-
-/// How long after a failure it is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// How often a subscription with [reviews](ClassKeeper::subscribe) is looked at again.
 const REVIEW: Duration = Duration::from_secs(2);
@@ -520,7 +512,7 @@ impl ClassKeeper {
         loop {
             let until = gathered.unwrap_or_else(Instant::now);
             let done = tokio::select! {
-                heard = next_heard(&mut messages) => match heard {
+                heard = Heard::next(&mut messages) => match heard {
                     Heard::Message(ServerMessage::ClassChanged { workspace }) => {
                         self.heard_of(workspace).await
                     }
@@ -781,16 +773,6 @@ fn fault(error: DocumentStoreError) -> FoldFault {
     FoldFault {
         position: 0,
         reason: error.to_string(),
-    }
-}
-
-/// What is heard next of other servers.
-async fn next_heard(messages: &mut broadcast::Receiver<Heard>) -> Heard {
-    match messages.recv().await {
-        Ok(heard) => heard,
-        Err(RecvError::Lagged(_)) => Heard::Missed,
-        // A broker without other servers.
-        Err(RecvError::Closed) => std::future::pending().await,
     }
 }
 

@@ -9,7 +9,6 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
 };
 
 use broker::{Broker, Heard, ServerMessage};
@@ -28,16 +27,14 @@ use domain::{
 };
 use projection::own_views::OwnViews;
 use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        watch,
-    },
+    sync::watch,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::DialBoard;
+use crate::servers::{RENEWAL, RETRY};
 
 /// The view name of the dials in the process store.
 const VIEW: &str = "lab_dials";
@@ -47,12 +44,6 @@ const KEY: &str = "dials";
 
 /// The listing of the documents of bent workspaces.
 const BENT: &str = "bent";
-
-/// How often the dials are read again where other servers may change them: a message may be lost.
-const RENEWAL: Duration = Duration::from_secs(30);
-
-/// How long after a failure they are read again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Why the dials were not changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -394,7 +385,7 @@ impl DialKeeper {
         let (mut renewal, mut is_renewed) = (Instant::now(), is_shared);
         loop {
             let refreshed = tokio::select! {
-                heard = next_heard(&mut messages) => match heard {
+                heard = Heard::next(&mut messages) => match heard {
                     Heard::Message(ServerMessage::DialsChanged { workspace }) => {
                         self.refresh(workspace).await.map(drop)
                     }
@@ -511,16 +502,6 @@ fn fault(error: DocumentStoreError) -> FoldFault {
     FoldFault {
         position: 0,
         reason: error.to_string(),
-    }
-}
-
-/// What is heard next of other servers.
-async fn next_heard(messages: &mut broadcast::Receiver<Heard>) -> Heard {
-    match messages.recv().await {
-        Ok(heard) => heard,
-        Err(RecvError::Lagged(_)) => Heard::Missed,
-        // A broker without other servers.
-        Err(RecvError::Closed) => std::future::pending().await,
     }
 }
 

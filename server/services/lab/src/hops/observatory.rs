@@ -16,11 +16,7 @@ use domain::{
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use telemetry::hops::Watch;
 use tokio::{
-    sync::{
-        Notify,
-        broadcast::{self, error::RecvError},
-        watch,
-    },
+    sync::{Notify, broadcast, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -330,12 +326,9 @@ impl Observatory {
 /// The next message of another server.
 async fn next_message(messages: &mut broadcast::Receiver<Heard>) -> ServerMessage {
     loop {
-        match messages.recv().await {
-            Ok(Heard::Message(message)) => return message,
-            // What is observed is told again before long.
-            Ok(Heard::Missed) | Err(RecvError::Lagged(_)) => {}
-            // A broker without other servers.
-            Err(RecvError::Closed) => std::future::pending().await,
+        // What was missed is told again before long.
+        if let Heard::Message(message) = Heard::next(messages).await {
+            return message;
         }
     }
 }

@@ -1,39 +1,12 @@
 //! One class of a workspace, at every server that shares its store.
 
-use std::path::Path;
-
-use broker::{Events, PartitionId, Subscriber};
 use clock::SystemClock;
-use documents::sqlite::SqliteDocumentStore;
 use futures::future::join_all;
 
 use super::*;
+use crate::testing::{Servers, servers, store};
 
 const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
-
-/// The servers on one store: each hears what any of them tells.
-#[derive(Debug)]
-struct Servers(broadcast::Sender<Heard>);
-
-#[async_trait]
-impl Broker for Servers {
-    async fn publish(&self, _: PartitionId, _: Events) {}
-
-    async fn subscribe(&self, _: &'static str) -> Box<dyn Subscriber> {
-        panic!("a class has no group")
-    }
-
-    async fn tell(&self, message: &ServerMessage) {
-        // Without a server that listens nothing is heard.
-        let _ = self.0.send(Heard::Message(message.clone()));
-    }
-
-    fn messages(&self) -> broadcast::Receiver<Heard> {
-        self.0.subscribe()
-    }
-
-    fn close(&self) {}
-}
 
 /// Seals a name by its mark.
 #[derive(Debug)]
@@ -44,15 +17,6 @@ impl NameSeals for Marked {
     async fn seal(&self, _: WorkspaceId, person: Uuid, name: &str) -> Option<String> {
         Some(format!("sealed:{person}:{name}"))
     }
-}
-
-fn servers() -> Arc<Servers> {
-    Arc::new(Servers(broadcast::Sender::new(16)))
-}
-
-async fn store(folder: &Path) -> Arc<dyn DocumentStore> {
-    let file = folder.join("processes.db");
-    Arc::new(SqliteDocumentStore::open(&file).await.unwrap())
 }
 
 async fn keeper(store: &Arc<dyn DocumentStore>, servers: &Arc<Servers>) -> Arc<ClassKeeper> {

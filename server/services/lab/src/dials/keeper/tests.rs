@@ -1,51 +1,14 @@
 //! One truth for the dials of a workspace, at every server that shares its store.
 
-use std::path::Path;
-
-use async_trait::async_trait;
-use broker::{Events, PartitionId, Subscriber};
 use clock::SystemClock;
-use documents::sqlite::SqliteDocumentStore;
 use domain::wire::{BrokerDials, ProjectionDials};
 use futures::future::join_all;
 
 use super::*;
+use crate::testing::{Servers, servers, store};
 
 const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
 const CLASS: WorkspaceId = WorkspaceId(Uuid::from_u128(2));
-
-/// The servers on one store: each hears what any of them tells.
-#[derive(Debug)]
-struct Servers(broadcast::Sender<Heard>);
-
-#[async_trait]
-impl Broker for Servers {
-    async fn publish(&self, _: PartitionId, _: Events) {}
-
-    async fn subscribe(&self, _: &'static str) -> Box<dyn Subscriber> {
-        panic!("the lab has no group")
-    }
-
-    async fn tell(&self, message: &ServerMessage) {
-        // Without a server that listens nothing is heard.
-        let _ = self.0.send(Heard::Message(message.clone()));
-    }
-
-    fn messages(&self) -> broadcast::Receiver<Heard> {
-        self.0.subscribe()
-    }
-
-    fn close(&self) {}
-}
-
-fn servers() -> Arc<Servers> {
-    Arc::new(Servers(broadcast::Sender::new(16)))
-}
-
-async fn store(folder: &Path) -> Arc<dyn DocumentStore> {
-    let file = folder.join("processes.db");
-    Arc::new(SqliteDocumentStore::open(&file).await.unwrap())
-}
 
 async fn keeper(store: &Arc<dyn DocumentStore>, servers: &Arc<Servers>) -> Arc<DialKeeper> {
     let broker: Arc<dyn Broker> = servers.clone();

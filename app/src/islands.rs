@@ -16,7 +16,7 @@ mod connection;
 mod copy;
 mod dials_banner;
 #[cfg(not(feature = "ssr"))]
-mod hydrate;
+pub(crate) mod hydrate;
 mod inbox;
 mod inbox_count;
 mod lab;

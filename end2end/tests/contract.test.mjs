@@ -30,8 +30,6 @@ test("every response, to valid and invalid requests, is one that the description
       ...["--exclude-path", "/api/v1/workspaces/import"],
       // with a paused view, or with bots that order all the time, a workspace is rightly never settled
       ...["--exclude-path", "/api/v1/lab/projections/{name}/pause", "--exclude-path", "/api/v1/lab/bots"],
-      // after it, the token is of a workspace that is gone
-      ...["--exclude-path", "/api/v1/lab/reset"],
       ...["--exclude-checks", REFUSED_BY_A_RULE, "--phases", "examples,coverage,fuzzing"],
       ...["--max-examples", "20", "--generation-deterministic", "--continue-on-failure", "--no-color"],
       // as long as the server may take, and the longest that a request may ask to wait besides

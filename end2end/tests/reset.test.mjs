@@ -9,7 +9,7 @@ const PHONE = { viewport: { width: 360, height: 740 } };
 
 /** Resets the workspace through the API, and gives the educator's access to the new one. */
 async function reset(opened, to = "empty") {
-  const answer = await opened.server.fetch("/api/v1/lab/reset", {
+  const answer = await opened.server.fetch(`/api/v1/lab/reset?confirm=${opened.workspace}`, {
     method: "POST",
     headers: { "content-type": "application/json", authorization: `Bearer ${opened.token}` },
     body: JSON.stringify({ to }),

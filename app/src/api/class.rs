@@ -10,6 +10,7 @@ use super::{
     unreachable_server,
 };
 use crate::{
+    islands::hydrate::workspace,
     lab::class::{QuestionSource, changed, number_of, question_data, version},
     language::language,
 };
@@ -113,9 +114,11 @@ pub(crate) async fn copy_workspace(count: u32) -> Result<Value, Problem> {
     send_json(request, &json!({ "count": count })).await
 }
 
-/// Puts a new workspace in the place of this one, under the same code.
+/// Puts a new workspace in the place of the one that this page is of, under the same code.
 pub(crate) async fn reset(to: &str) -> Result<Value, Problem> {
-    send_json(Request::post("/api/v1/lab/reset"), &json!({ "to": to })).await
+    let confirmed = workspace().map(|workspace| workspace.to_string());
+    let path = ["/api/v1/lab/reset?confirm=", &confirmed.unwrap_or_default()].concat();
+    send_json(Request::post(&path), &json!({ "to": to })).await
 }
 
 fn command(command_type: &str, stream: String, data: Value) -> CommandRequest {

@@ -101,7 +101,7 @@ fn hydrate_each(hydrators: &[IslandHydrator]) {
 }
 
 /// The workspace that the page belongs to.
-fn workspace() -> Option<WorkspaceId> {
+pub(crate) fn workspace() -> Option<WorkspaceId> {
     document()
         .body()?
         .get_attribute(WORKSPACE_ATTRIBUTE)?

@@ -160,7 +160,7 @@ async fn bots_end_with_their_workspace() {
     begun(&app, &educator, 2, 600).await;
     come(&mut live, 1).await;
     let request = app
-        .post("/api/v1/lab/reset", &json!({}))
+        .post("/api/v1/lab/reset?confirm=Sandbox", &json!({}))
         .bearer_auth(&educator.token);
     let access: Value = request.send().await.unwrap().json().await.unwrap();
     let new = Person {

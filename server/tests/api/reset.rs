@@ -19,7 +19,8 @@ const RESET: &str = "/api/v1/lab/reset";
 const FOLLOW: &str = "/api/v1/sessions/follow";
 
 async fn reset(app: &TestApp, person: &Person, body: &Value) -> Response {
-    let request = app.post(RESET, body).bearer_auth(&person.token);
+    let path = format!("{RESET}?confirm={}", person.workspace);
+    let request = app.post(&path, body).bearer_auth(&person.token);
     request.send().await.unwrap()
 }
 
@@ -222,7 +223,8 @@ async fn every_socket_is_told_where_the_class_goes_on() {
     }
 }
 
-/// Given each role, when it resets the workspace, then only an educator can; an unknown content is refused.
+/// Given each role, when it resets the workspace, then only an educator can, and only who names it; an unknown
+/// content is refused.
 #[tokio::test]
 async fn only_an_educator_resets_a_workspace() {
     let app = TestApp::start().await;
@@ -241,6 +243,20 @@ async fn only_an_educator_resets_a_workspace() {
     ] {
         let refused = problem(reset(&app, &educator, &body).await).await;
         assert_eq!((refused.status, fields(&refused)), (400, vec![field]), "{body}");
+    }
+    let other = app.educator().await;
+    for query in [
+        String::new(),
+        "?confirm=".to_owned(),
+        format!("?confirm={}", other.workspace),
+    ] {
+        let request = app.post(&format!("{RESET}{query}"), &json!({}));
+        let refused = problem(request.bearer_auth(&educator.token).send().await.unwrap()).await;
+        assert_eq!(
+            (refused.status, fields(&refused)),
+            (400, vec!["confirm"]),
+            "{query}"
+        );
     }
     // nothing was reset
     get(&app, &educator, "/api/v1/session").await;

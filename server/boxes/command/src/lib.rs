@@ -39,7 +39,7 @@ mod tests;
 mod workspaces;
 
 pub use append_port::{AppendPort, Isolation};
-pub use event_store::{ContentError, WorkspaceContent};
+pub use event_store::{ContentError, Workspace, WorkspaceContent};
 pub use failure::{CommandFailure, StorageUnit};
 pub use guests::Visit;
 pub use intent::Intent;

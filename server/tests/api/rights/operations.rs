@@ -406,12 +406,13 @@ const RULES: &[Rule] = &[
         expected: [401, 403, 403, 403, 403, 202, 400],
     },
     // The workspace is gone, except that of the other educator; `reset.rs` tries each role.
-    write(
-        "post",
-        "/api/v1/lab/reset",
-        all_at_rest,
-        [401, 410, 410, 410, 410, 410, 200],
-    ),
+    Rule {
+        method: "post",
+        path: "/api/v1/lab/reset",
+        query: "?confirm={workspace}",
+        body: all_at_rest,
+        expected: [401, 410, 410, 410, 410, 410, 400],
+    },
 ];
 
 impl Rule {

@@ -8,12 +8,16 @@ use axum::{
 use domain::wire::{Problem, ResetWorkspace, WorkspaceAccess};
 use telemetry::security::{SecurityEvent, SecurityRecord};
 
-use super::follow::{followed, with_cookies};
+use super::{
+    follow::{followed, with_cookies},
+    workspace::Confirmation,
+};
 use crate::{
     SharedGateway,
     auth::Caller,
     json_body::JsonBody,
     limits::{COST_OF_OPENING, charge_workspace},
+    params::QueryParams,
     problem::ApiProblem,
     tokens::TTL_SECONDS,
 };
@@ -24,11 +28,12 @@ use crate::{
 /// as `to` says. It gets the join code, and the old one is purged. Sockets of the old one get
 /// `{"op":"moved","workspace":"…"}`; its people follow with their names and roles: a browser with the next
 /// page that it loads, a program by `POST /sessions/follow`. Dials, views of your own, the state of the class
-/// and accounts are not taken along.
-#[utoipa::path(post, path = "/lab/reset", tag = "lab", request_body = ResetWorkspace, responses(
+/// and accounts are not taken along. `confirm` must name the workspace, so that it is not reset by mistake.
+#[utoipa::path(post, path = "/lab/reset", tag = "lab", params(Confirmation),
+    request_body = ResetWorkspace, responses(
     (status = 200, body = WorkspaceAccess,
         description = "The new workspace, and your token for it; a browser also gets its session cookie"),
-    (status = 400, description = "A field is not valid", body = Problem),
+    (status = 400, description = "A field is not valid, or `confirm` does not name the workspace", body = Problem),
     (status = 403, description = "Not an educator", body = Problem),
     (status = 410, description = "Another educator has reset or purged it at the same time", body = Problem),
     (status = 429, description = "Too many requests", body = Problem),
@@ -36,15 +41,12 @@ use crate::{
 pub(super) async fn reset(
     State(gateway): State<SharedGateway>,
     caller: Caller,
+    QueryParams(confirmation): QueryParams<Confirmation>,
     JsonBody(wanted): JsonBody<ResetWorkspace>,
 ) -> Result<Response, ApiProblem> {
     caller.require_purge_right()?;
     charge_workspace(&gateway, &caller, COST_OF_OPENING)?;
-    let old = gateway
-        .workspaces
-        .find(caller.workspace())
-        .await?
-        .ok_or_else(ApiProblem::workspace_gone)?;
+    let old = confirmation.of_workspace(&gateway, &caller).await?;
     let template = wanted.to.unwrap_or(old.template);
     let opened = gateway
         .workspaces

@@ -33,7 +33,8 @@ use crate::{
     request_body = ResetWorkspace, responses(
     (status = 200, body = WorkspaceAccess,
         description = "The new workspace, and your token for it; a browser also gets its session cookie"),
-    (status = 400, description = "A field is not valid, or `confirm` does not name the workspace", body = Problem),
+    (status = 400, body = Problem,
+        description = "A field is not valid, or `confirm` does not name the workspace"),
     (status = 403, description = "Not an educator", body = Problem),
     (status = 410, description = "Another educator has reset or purged it at the same time", body = Problem),
     (status = 429, description = "Too many requests", body = Problem),

@@ -223,8 +223,8 @@ async fn every_socket_is_told_where_the_class_goes_on() {
     }
 }
 
-/// Given each role, when it resets the workspace, then only an educator can, and only who names it; an unknown
-/// content is refused.
+/// Given each role, when it resets the workspace, then only an educator can, who names it; an unknown content
+/// is refused.
 #[tokio::test]
 async fn only_an_educator_resets_a_workspace() {
     let app = TestApp::start().await;
